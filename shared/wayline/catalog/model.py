@@ -1,0 +1,261 @@
+"""The catalogue as data: issue > group > action > treatment, placements, channels, traits, context.
+
+Everything is frozen, and an unknown field is refused. What needs the whole catalogue at hand (a treatment's placement
+exists, a rule compiles) is checked in `wayline.catalog.check`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
+
+MAX_RULE_CHARACTERS = 2_000
+MAX_ACTIONS = 10_000
+MAX_TRAITS = 500
+
+_UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+
+
+def _duration(value: Any) -> Any:
+    """'90s', '30m', '24h' or '7d' to seconds; seconds stay as they are."""
+    if isinstance(value, str):
+        found = re.fullmatch(r"(\d{1,6})\s*([smhd])", value)
+        if not found:
+            raise ValueError("expected a duration such as 90s, 30m, 24h or 7d")
+        return int(found[1]) * _UNITS[found[2]]
+    return value
+
+
+def _listed(value: Any) -> Any:
+    return [value] if isinstance(value, str | dict) else value
+
+
+def _ruled(value: Any) -> Any:
+    return {"rule": value} if isinstance(value, str) else value
+
+
+Id = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$")]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+Text = Annotated[str, Field(max_length=500)]
+Expression = Annotated[str, Field(min_length=1, max_length=MAX_RULE_CHARACTERS)]
+DurationSeconds = Annotated[int, BeforeValidator(_duration), Field(ge=60, le=400 * 86_400)]
+Weight = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
+EventNames = Annotated[
+    tuple[Annotated[str, Field(min_length=1, max_length=128)], ...],
+    BeforeValidator(_listed),
+    Field(min_length=1, max_length=50),
+]
+Default = str | bool | int | float
+
+
+class Model(BaseModel):
+    """Frozen, and strict about field names."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Rule(Model):
+    """A condition in CEL, and the reason that people read."""
+
+    rule: Expression
+    because: Text = ""
+
+
+Rules = Annotated[tuple[Annotated[Rule, BeforeValidator(_ruled)], ...], BeforeValidator(_listed), Field(max_length=50)]
+
+
+class Policies(Model):
+    """Engagement policy, inherited downwards: may we ever, does it make sense now, should we."""
+
+    eligibility: Rules = ()
+    applicability: Rules = ()
+    suitability: Rules = ()
+
+
+class AttributeTrait(Model):
+    """What identify events said."""
+
+    kind: Literal["attribute"]
+    attribute: str = Field("", max_length=128, description="The trait's name in identify events, if it differs.")
+    type: Literal["string", "number", "integer", "boolean"] = "string"
+    default: Default | None = None
+
+
+class _EventTrait(Model):
+    event: EventNames = Field(description="Names of track events; 'page' and 'screen' stand for every page and screen.")
+    where: dict[str, Default] = Field(
+        default_factory=dict, max_length=10, description="Only events whose properties have these values."
+    )
+
+
+class CountTrait(_EventTrait):
+    """How many events, ever or within a rolling window."""
+
+    kind: Literal["count"]
+    window: DurationSeconds | None = None
+
+
+class SumTrait(_EventTrait):
+    """The sum of a numeric property, ever or within a rolling window."""
+
+    kind: Literal["sum"]
+    property: str = Field(min_length=1, max_length=128)
+    window: DurationSeconds | None = None
+
+
+class MomentTrait(_EventTrait):
+    """The first or last value of a property, by the time of the event."""
+
+    kind: Literal["first", "last"]
+    property: str = Field(min_length=1, max_length=128)
+    type: Literal["string", "number", "integer", "boolean"] = "string"
+    default: Default | None = None
+
+
+class DistinctTrait(_EventTrait):
+    """How many different values of a property, ever or within a rolling window; at most 1,000 are told apart."""
+
+    kind: Literal["distinct"]
+    property: str = Field(min_length=1, max_length=128)
+    window: DurationSeconds | None = None
+
+
+class AffinityTrait(_EventTrait):
+    """A weight per value of a property. Each event adds its weight; weights halve every `half_life`."""
+
+    kind: Literal["affinity"]
+    property: str = Field(min_length=1, max_length=128)
+    half_life: DurationSeconds
+    weights: dict[str, Weight] = Field(default_factory=dict, max_length=50, description="By event name; otherwise 1.")
+
+
+class TopTrait(Model):
+    """The value with the greatest weight in an affinity; empty when none reaches `min_weight`."""
+
+    kind: Literal["top"]
+    of: Name
+    min_weight: Weight = 0.5
+
+
+Trait = Annotated[
+    AttributeTrait | CountTrait | SumTrait | MomentTrait | DistinctTrait | AffinityTrait | TopTrait,
+    Field(discriminator="kind"),
+]
+
+
+class ContextField(Model):
+    """A fact that requests bring along."""
+
+    type: Literal["string", "number", "integer", "boolean"] = "string"
+    default: Default | None = None
+
+
+class Channel(Model):
+    """A way to reach a customer. Without consent for `purpose`, nothing goes out on it."""
+
+    purpose: Name | None = None
+
+
+class Purpose(Model):
+    """What data is used for. `default` holds while the customer has said nothing."""
+
+    default: Literal["granted", "denied"] = "denied"
+
+
+class Placement(Model):
+    """A place that is filled with treatments of different actions."""
+
+    channel: Id
+    slots: int = Field(1, ge=1, le=50)
+    fallback: dict[str, JsonValue] | None = None
+
+
+class Treatment(Policies):
+    """How an action looks in some placements. The content may be any JSON object."""
+
+    id: Id
+    placements: tuple[Id, ...] = Field(min_length=1, max_length=100)
+    content: dict[str, JsonValue] = Field(default_factory=dict)
+
+
+class Propensity(Model):
+    """Where the chance to accept comes from: a registered model, and a base rate for when there is none."""
+
+    model: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,63}$")] | None = None
+    base: float = Field(0.05, ge=0, le=1)
+
+
+def _propensity(value: Any) -> Any:
+    return {"base": value} if isinstance(value, int | float) else value
+
+
+class Action(Policies):
+    """Something that can be done for a customer."""
+
+    id: Id
+    title: Text = ""
+    value: Weight = 1.0
+    lever: Weight = 1.0
+    context_weight: Expression | Weight = Field(
+        1.0, description="How well the action fits the request: a number, or CEL that gives one."
+    )
+    propensity: Annotated[Propensity, BeforeValidator(_propensity)] = Propensity()
+    treatments: tuple[Treatment, ...] = Field(min_length=1, max_length=100)
+
+
+class Group(Policies):
+    """Actions that serve one purpose."""
+
+    id: Id
+    lever: Weight = 1.0
+    actions: tuple[Action, ...] = ()
+
+
+class Issue(Policies):
+    """A business issue: sales, retention, service."""
+
+    id: Id
+    lever: Weight = 1.0
+    groups: tuple[Group, ...] = ()
+
+
+class Arbitration(Model):
+    """Exponents of priority = propensity^w x context^w x value^w x lever^w. 0 leaves a factor out."""
+
+    propensity: float = Field(1.0, ge=0, le=10)
+    context: float = Field(1.0, ge=0, le=10)
+    value: float = Field(1.0, ge=0, le=10)
+    lever: float = Field(1.0, ge=0, le=10)
+
+
+class Catalog(Model):
+    """All of it."""
+
+    name: Id = "catalog"
+    traits: dict[Name, Trait] = Field(default_factory=dict, max_length=MAX_TRAITS)
+    context: dict[Name, ContextField] = Field(default_factory=dict, max_length=100)
+    purposes: dict[Name, Purpose] = Field(default_factory=dict, max_length=50)
+    personalisation: Name | None = Field(
+        None, description="The purpose without which the profile is not used for decisions."
+    )
+    channels: dict[Id, Channel] = Field(default_factory=dict, max_length=50)
+    placements: dict[Id, Placement] = Field(default_factory=dict, max_length=500)
+    arbitration: Arbitration = Arbitration()
+    issues: tuple[Issue, ...] = Field((), max_length=500)
+
+    @model_validator(mode="after")
+    def _limit_actions(self) -> Catalog:
+        count = sum(1 for _ in self.actions())
+        if count > MAX_ACTIONS:
+            raise ValueError(f"expected at most {MAX_ACTIONS} actions, got {count}")
+        return self
+
+    def actions(self) -> Iterator[tuple[Issue, Group, Action]]:
+        """Every action with where it belongs, in the order of the files."""
+        for issue in self.issues:
+            for group in issue.groups:
+                for action in group.actions:
+                    yield issue, group, action

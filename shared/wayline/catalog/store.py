@@ -1,0 +1,107 @@
+"""The catalogue's revisions in JetStream KV. A revision never changes; 'current' names the one that serves."""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections.abc import AsyncIterator
+
+from nats.js import JetStreamContext
+from nats.js.api import KeyValueConfig
+from nats.js.errors import BucketNotFoundError, KeyNotFoundError, KeyWrongLastSequenceError
+from nats.js.kv import KeyValue
+from pydantic import ValidationError
+
+from wayline import logging
+from wayline.bus import CATALOG_BUCKET
+from wayline.catalog.model import Catalog
+from wayline.errors import NotFound, Poison
+
+CURRENT = "current"
+DEFAULT_MAX_BYTES = 1 << 28
+_ATTEMPTS = 20
+log = logging.get("catalog")
+
+
+class CatalogStore:
+    """Reads and writes catalogue revisions, which count from 1."""
+
+    def __init__(self, bucket: KeyValue) -> None:
+        """Use `open_store` instead."""
+        self._bucket = bucket
+
+    async def apply(self, catalog: Catalog) -> int:
+        """Store `catalog` as the next revision and make it current.
+
+        The catalogue must have passed `wayline.catalog.check` before.
+
+        Returns:
+            The revision.
+        """
+        data = zlib.compress(catalog.model_dump_json(exclude_unset=True).encode(), 6)
+        for _ in range(_ATTEMPTS):
+            revision = await self.current_revision() + 1
+            try:
+                await self._bucket.create(f"revision.{revision}", data)
+            except KeyWrongLastSequenceError:
+                # Someone stored this revision a moment ago, or died before making it current: step over it.
+                await self._bucket.put(CURRENT, str(revision).encode())
+                continue
+            await self._bucket.put(CURRENT, str(revision).encode())
+            return revision
+        raise Poison("the catalogue changes faster than it can be applied")
+
+    async def current_revision(self) -> int:
+        """The revision that serves; 0 when there is none yet."""
+        try:
+            return int((await self._bucket.get(CURRENT)).value or b"0")
+        except KeyNotFoundError:
+            return 0
+
+    async def fetch(self, revision: int) -> Catalog:
+        """One revision.
+
+        Raises:
+            NotFound: there is no such revision.
+            Poison: it cannot be read, for instance because a newer version of Wayline wrote it.
+        """
+        try:
+            data = (await self._bucket.get(f"revision.{revision}")).value or b""
+        except KeyNotFoundError:
+            raise NotFound(f"catalogue revision {revision} is not known") from None
+        try:
+            return Catalog.model_validate_json(zlib.decompress(data))
+        except (ValidationError, zlib.error) as error:
+            raise Poison(f"catalogue revision {revision} cannot be read: {error}") from error
+
+    async def watch(self) -> AsyncIterator[tuple[int, Catalog]]:
+        """The current revision and each that becomes current, for ever. One that cannot be read is only logged."""
+        watcher = await self._bucket.watch(CURRENT)
+        async for entry in watcher:
+            if entry is None or not entry.value:
+                continue
+            revision = int(entry.value)
+            try:
+                yield revision, await self.fetch(revision)
+            except (NotFound, Poison) as error:
+                log.error("catalog_unreadable", revision=revision, error=str(error))
+
+
+async def open_store(
+    js: JetStreamContext, *, replicas: int = 1, max_bytes: int = DEFAULT_MAX_BYTES, attempts: int = 40
+) -> CatalogStore:
+    """Open the bucket, and create it when it is missing. `max_bytes` limits all revisions together."""
+    for attempt in range(attempts):
+        try:
+            return CatalogStore(await js.key_value(CATALOG_BUCKET))
+        except BucketNotFoundError:
+            config = KeyValueConfig(bucket=CATALOG_BUCKET, history=1, max_bytes=max_bytes, replicas=replicas)
+            try:
+                return CatalogStore(await js.create_key_value(config))
+            except Exception as error:
+                # Another service creates it at the same moment: look again.
+                if attempt == attempts - 1:
+                    raise
+                log.debug("catalog_bucket_busy", error=repr(error))
+                await asyncio.sleep(0.1)
+    raise AssertionError("unreachable")

@@ -1,0 +1,169 @@
+"""How a service starts, says that it is well, and ends."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Callable
+from concurrent import futures
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from typing import Protocol, TypeVar
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from wayline import logging
+from wayline.settings import Settings, read
+
+S = TypeVar("S", bound=Settings)
+MiB = 1 << 20
+log = logging.get("lifecycle")
+
+
+class Health(Protocol):
+    """Says whether a service is fit for traffic. '' is the process; the service's full name is readiness."""
+
+    async def set_ready(self, ready: bool) -> None:
+        """Tell the probes."""
+
+
+def main(name: str, settings_type: type[S], build: Callable[[S], AbstractAsyncContextManager[None]]) -> None:
+    """Run one service until SIGTERM or SIGINT: the body of its `__main__`.
+
+    Args:
+        name: of the service, for its log.
+        settings_type: read from the environment here, once.
+        build: the composition root. Everything that it opened is closed in reverse order at the end.
+    """
+    settings = read(settings_type)
+    logging.configure(name, settings.log_level)
+    asyncio.run(_run(name, settings, build))
+
+
+async def _run(name: str, settings: S, build: Callable[[S], AbstractAsyncContextManager[None]]) -> None:
+    stop, started = asyncio.Event(), asyncio.Event()
+
+    async def hold() -> None:
+        async with build(settings):
+            started.set()
+            log.info("started")
+            await stop.wait()
+            log.info("stopping")
+        log.info("stopped")
+
+    holding = asyncio.create_task(hold(), name=name)
+
+    def end() -> None:
+        stop.set()
+        if not started.is_set():
+            holding.cancel()  # still starting: nothing to drain
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, end)
+    with suppress(asyncio.CancelledError):
+        await holding
+
+
+class _AioHealth:
+    def __init__(self, servicer: health.aio.HealthServicer, service: str) -> None:
+        self._servicer = servicer
+        self._service = service
+
+    async def set_ready(self, ready: bool) -> None:
+        await self._servicer.set(self._service, _status(ready))
+
+
+class _ThreadHealth:
+    def __init__(self, servicer: health.HealthServicer, service: str) -> None:
+        self._servicer = servicer
+        self._service = service
+
+    async def set_ready(self, ready: bool) -> None:
+        self._servicer.set(self._service, _status(ready))
+
+
+def _status(ready: bool) -> health_pb2.HealthCheckResponse.ServingStatus:
+    return health_pb2.HealthCheckResponse.SERVING if ready else health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+def _options(max_receive_bytes: int) -> list[tuple[str, int]]:
+    return [
+        ("grpc.max_receive_message_length", max_receive_bytes),
+        ("grpc.max_metadata_size", 16 * 1024),
+        ("grpc.so_reuseport", 0),
+    ]
+
+
+@asynccontextmanager
+async def aio_server(
+    settings: Settings,
+    port: int,
+    service: str,
+    register: Callable[[grpc.aio.Server], None],
+    *,
+    max_receive_bytes: int = 5 * MiB,
+    max_concurrent: int = 1_000,
+) -> AsyncIterator[Health]:
+    """An asyncio gRPC server with health and reflection, that drains before it ends.
+
+    Raises:
+        SystemExit: the port is taken.
+    """
+    server = grpc.aio.server(options=_options(max_receive_bytes), maximum_concurrent_rpcs=max_concurrent)
+    register(server)
+    servicer = health.aio.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
+    reflection.enable_server_reflection((service, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
+    _bind(server, settings.host, port)
+    await server.start()
+    await servicer.set("", _status(True))
+    ready = _AioHealth(servicer, service)
+    await ready.set_ready(True)
+    try:
+        yield ready
+    finally:
+        await servicer.enter_graceful_shutdown()
+        await server.stop(settings.shutdown_grace_seconds)
+
+
+@asynccontextmanager
+async def thread_server(
+    settings: Settings,
+    port: int,
+    service: str,
+    register: Callable[[grpc.Server], None],
+    *,
+    threads: int,
+    max_receive_bytes: int = 5 * MiB,
+    max_concurrent: int = 1_000,
+) -> AsyncIterator[Health]:
+    """A threaded gRPC server with health and reflection: for unary calls it takes half the time of the asyncio one."""
+    pool = futures.ThreadPoolExecutor(threads, thread_name_prefix="rpc")
+    server = grpc.server(pool, options=_options(max_receive_bytes), maximum_concurrent_rpcs=max_concurrent)
+    register(server)
+    servicer = health.HealthServicer(experimental_non_blocking=True)
+    health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
+    reflection.enable_server_reflection((service, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
+    _bind(server, settings.host, port)
+    server.start()
+    servicer.set("", _status(True))
+    ready = _ThreadHealth(servicer, service)
+    await ready.set_ready(True)
+    try:
+        yield ready
+    finally:
+        servicer.enter_graceful_shutdown()
+        stopped = server.stop(settings.shutdown_grace_seconds)
+        await asyncio.get_running_loop().run_in_executor(None, stopped.wait)
+        pool.shutdown()
+
+
+def _bind(server: grpc.Server | grpc.aio.Server, host: str, port: int) -> None:
+    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    try:
+        bound = server.add_insecure_port(address)
+    except RuntimeError:
+        bound = 0
+    if not bound:
+        raise SystemExit(f"cannot listen on {address}: the port is taken or the address is not this machine's")

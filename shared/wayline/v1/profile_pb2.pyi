@@ -1,0 +1,253 @@
+import datetime
+
+from google.protobuf import struct_pb2 as _struct_pb2
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from wayline.v1 import events_pb2 as _events_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class GetProfileRequest(_message.Message):
+    __slots__ = ("customer",)
+    CUSTOMER_FIELD_NUMBER: _ClassVar[int]
+    customer: _events_pb2.Identifier
+    def __init__(self, customer: _Optional[_Union[_events_pb2.Identifier, _Mapping]] = ...) -> None: ...
+
+class GetProfileResponse(_message.Message):
+    __slots__ = ("profile", "values", "watermarks")
+    PROFILE_FIELD_NUMBER: _ClassVar[int]
+    VALUES_FIELD_NUMBER: _ClassVar[int]
+    WATERMARKS_FIELD_NUMBER: _ClassVar[int]
+    profile: Profile
+    values: _struct_pb2.Struct
+    watermarks: _containers.RepeatedCompositeFieldContainer[_events_pb2.EventToken]
+    def __init__(self, profile: _Optional[_Union[Profile, _Mapping]] = ..., values: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., watermarks: _Optional[_Iterable[_Union[_events_pb2.EventToken, _Mapping]]] = ...) -> None: ...
+
+class GetTimelineRequest(_message.Message):
+    __slots__ = ("customer", "limit", "before")
+    CUSTOMER_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    BEFORE_FIELD_NUMBER: _ClassVar[int]
+    customer: _events_pb2.Identifier
+    limit: int
+    before: _timestamp_pb2.Timestamp
+    def __init__(self, customer: _Optional[_Union[_events_pb2.Identifier, _Mapping]] = ..., limit: _Optional[int] = ..., before: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class GetTimelineResponse(_message.Message):
+    __slots__ = ("entries",)
+    ENTRIES_FIELD_NUMBER: _ClassVar[int]
+    entries: _containers.RepeatedCompositeFieldContainer[TimelineEntry]
+    def __init__(self, entries: _Optional[_Iterable[_Union[TimelineEntry, _Mapping]]] = ...) -> None: ...
+
+class TimelineEntry(_message.Message):
+    __slots__ = ("event", "token")
+    EVENT_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
+    event: _events_pb2.Event
+    token: _events_pb2.EventToken
+    def __init__(self, event: _Optional[_Union[_events_pb2.Event, _Mapping]] = ..., token: _Optional[_Union[_events_pb2.EventToken, _Mapping]] = ...) -> None: ...
+
+class BatchGetViewsRequest(_message.Message):
+    __slots__ = ("identity_keys",)
+    IDENTITY_KEYS_FIELD_NUMBER: _ClassVar[int]
+    identity_keys: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, identity_keys: _Optional[_Iterable[bytes]] = ...) -> None: ...
+
+class BatchGetViewsResponse(_message.Message):
+    __slots__ = ("views", "watermarks")
+    VIEWS_FIELD_NUMBER: _ClassVar[int]
+    WATERMARKS_FIELD_NUMBER: _ClassVar[int]
+    views: _containers.RepeatedCompositeFieldContainer[CustomerView]
+    watermarks: _containers.RepeatedCompositeFieldContainer[_events_pb2.EventToken]
+    def __init__(self, views: _Optional[_Iterable[_Union[CustomerView, _Mapping]]] = ..., watermarks: _Optional[_Iterable[_Union[_events_pb2.EventToken, _Mapping]]] = ...) -> None: ...
+
+class GetStatisticsRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class GetStatisticsResponse(_message.Message):
+    __slots__ = ("profiles", "events_folded", "duplicates", "watermarks", "lag", "poison")
+    PROFILES_FIELD_NUMBER: _ClassVar[int]
+    EVENTS_FOLDED_FIELD_NUMBER: _ClassVar[int]
+    DUPLICATES_FIELD_NUMBER: _ClassVar[int]
+    WATERMARKS_FIELD_NUMBER: _ClassVar[int]
+    LAG_FIELD_NUMBER: _ClassVar[int]
+    POISON_FIELD_NUMBER: _ClassVar[int]
+    profiles: int
+    events_folded: int
+    duplicates: int
+    watermarks: _containers.RepeatedCompositeFieldContainer[_events_pb2.EventToken]
+    lag: int
+    poison: int
+    def __init__(self, profiles: _Optional[int] = ..., events_folded: _Optional[int] = ..., duplicates: _Optional[int] = ..., watermarks: _Optional[_Iterable[_Union[_events_pb2.EventToken, _Mapping]]] = ..., lag: _Optional[int] = ..., poison: _Optional[int] = ...) -> None: ...
+
+class Profile(_message.Message):
+    __slots__ = ("profile_id", "identifiers", "attributes", "states", "consents", "first_seen_ms", "last_seen_ms", "event_count")
+    class AttributesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: Attribute
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[Attribute, _Mapping]] = ...) -> None: ...
+    class StatesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: TraitState
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[TraitState, _Mapping]] = ...) -> None: ...
+    class ConsentsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: ConsentState
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[ConsentState, _Mapping]] = ...) -> None: ...
+    PROFILE_ID_FIELD_NUMBER: _ClassVar[int]
+    IDENTIFIERS_FIELD_NUMBER: _ClassVar[int]
+    ATTRIBUTES_FIELD_NUMBER: _ClassVar[int]
+    STATES_FIELD_NUMBER: _ClassVar[int]
+    CONSENTS_FIELD_NUMBER: _ClassVar[int]
+    FIRST_SEEN_MS_FIELD_NUMBER: _ClassVar[int]
+    LAST_SEEN_MS_FIELD_NUMBER: _ClassVar[int]
+    EVENT_COUNT_FIELD_NUMBER: _ClassVar[int]
+    profile_id: str
+    identifiers: _containers.RepeatedCompositeFieldContainer[_events_pb2.Identifier]
+    attributes: _containers.MessageMap[str, Attribute]
+    states: _containers.MessageMap[str, TraitState]
+    consents: _containers.MessageMap[str, ConsentState]
+    first_seen_ms: int
+    last_seen_ms: int
+    event_count: int
+    def __init__(self, profile_id: _Optional[str] = ..., identifiers: _Optional[_Iterable[_Union[_events_pb2.Identifier, _Mapping]]] = ..., attributes: _Optional[_Mapping[str, Attribute]] = ..., states: _Optional[_Mapping[str, TraitState]] = ..., consents: _Optional[_Mapping[str, ConsentState]] = ..., first_seen_ms: _Optional[int] = ..., last_seen_ms: _Optional[int] = ..., event_count: _Optional[int] = ...) -> None: ...
+
+class Attribute(_message.Message):
+    __slots__ = ("value", "timestamp_ms", "message_id")
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    TIMESTAMP_MS_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_ID_FIELD_NUMBER: _ClassVar[int]
+    value: _struct_pb2.Value
+    timestamp_ms: int
+    message_id: str
+    def __init__(self, value: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ..., timestamp_ms: _Optional[int] = ..., message_id: _Optional[str] = ...) -> None: ...
+
+class ConsentState(_message.Message):
+    __slots__ = ("granted", "timestamp_ms", "message_id")
+    GRANTED_FIELD_NUMBER: _ClassVar[int]
+    TIMESTAMP_MS_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_ID_FIELD_NUMBER: _ClassVar[int]
+    granted: bool
+    timestamp_ms: int
+    message_id: str
+    def __init__(self, granted: _Optional[bool] = ..., timestamp_ms: _Optional[int] = ..., message_id: _Optional[str] = ...) -> None: ...
+
+class TraitState(_message.Message):
+    __slots__ = ("total", "moment", "values", "affinity", "buckets")
+    TOTAL_FIELD_NUMBER: _ClassVar[int]
+    MOMENT_FIELD_NUMBER: _ClassVar[int]
+    VALUES_FIELD_NUMBER: _ClassVar[int]
+    AFFINITY_FIELD_NUMBER: _ClassVar[int]
+    BUCKETS_FIELD_NUMBER: _ClassVar[int]
+    total: Total
+    moment: Moment
+    values: ValueSet
+    affinity: Affinity
+    buckets: Buckets
+    def __init__(self, total: _Optional[_Union[Total, _Mapping]] = ..., moment: _Optional[_Union[Moment, _Mapping]] = ..., values: _Optional[_Union[ValueSet, _Mapping]] = ..., affinity: _Optional[_Union[Affinity, _Mapping]] = ..., buckets: _Optional[_Union[Buckets, _Mapping]] = ...) -> None: ...
+
+class Total(_message.Message):
+    __slots__ = ("count", "sum")
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    SUM_FIELD_NUMBER: _ClassVar[int]
+    count: int
+    sum: float
+    def __init__(self, count: _Optional[int] = ..., sum: _Optional[float] = ...) -> None: ...
+
+class Moment(_message.Message):
+    __slots__ = ("value", "timestamp_ms", "message_id")
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    TIMESTAMP_MS_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_ID_FIELD_NUMBER: _ClassVar[int]
+    value: _struct_pb2.Value
+    timestamp_ms: int
+    message_id: str
+    def __init__(self, value: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ..., timestamp_ms: _Optional[int] = ..., message_id: _Optional[str] = ...) -> None: ...
+
+class ValueSet(_message.Message):
+    __slots__ = ("values",)
+    VALUES_FIELD_NUMBER: _ClassVar[int]
+    values: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, values: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class Affinity(_message.Message):
+    __slots__ = ("weights", "reference_ms")
+    class WeightsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: float
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[float] = ...) -> None: ...
+    WEIGHTS_FIELD_NUMBER: _ClassVar[int]
+    REFERENCE_MS_FIELD_NUMBER: _ClassVar[int]
+    weights: _containers.ScalarMap[str, float]
+    reference_ms: int
+    def __init__(self, weights: _Optional[_Mapping[str, float]] = ..., reference_ms: _Optional[int] = ...) -> None: ...
+
+class Buckets(_message.Message):
+    __slots__ = ("buckets",)
+    BUCKETS_FIELD_NUMBER: _ClassVar[int]
+    buckets: _containers.RepeatedCompositeFieldContainer[Bucket]
+    def __init__(self, buckets: _Optional[_Iterable[_Union[Bucket, _Mapping]]] = ...) -> None: ...
+
+class Bucket(_message.Message):
+    __slots__ = ("index", "count", "sum", "values")
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    SUM_FIELD_NUMBER: _ClassVar[int]
+    VALUES_FIELD_NUMBER: _ClassVar[int]
+    index: int
+    count: int
+    sum: float
+    values: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, index: _Optional[int] = ..., count: _Optional[int] = ..., sum: _Optional[float] = ..., values: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class CustomerView(_message.Message):
+    __slots__ = ("profile_id", "identity_keys", "version", "traits", "consents", "valid_until_ms")
+    class ConsentsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: bool
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[bool] = ...) -> None: ...
+    PROFILE_ID_FIELD_NUMBER: _ClassVar[int]
+    IDENTITY_KEYS_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    TRAITS_FIELD_NUMBER: _ClassVar[int]
+    CONSENTS_FIELD_NUMBER: _ClassVar[int]
+    VALID_UNTIL_MS_FIELD_NUMBER: _ClassVar[int]
+    profile_id: str
+    identity_keys: _containers.RepeatedScalarFieldContainer[bytes]
+    version: int
+    traits: bytes
+    consents: _containers.ScalarMap[str, bool]
+    valid_until_ms: int
+    def __init__(self, profile_id: _Optional[str] = ..., identity_keys: _Optional[_Iterable[bytes]] = ..., version: _Optional[int] = ..., traits: _Optional[bytes] = ..., consents: _Optional[_Mapping[str, bool]] = ..., valid_until_ms: _Optional[int] = ...) -> None: ...
+
+class ViewUpdate(_message.Message):
+    __slots__ = ("feed_id", "number", "views", "watermarks")
+    FEED_ID_FIELD_NUMBER: _ClassVar[int]
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    VIEWS_FIELD_NUMBER: _ClassVar[int]
+    WATERMARKS_FIELD_NUMBER: _ClassVar[int]
+    feed_id: str
+    number: int
+    views: _containers.RepeatedCompositeFieldContainer[CustomerView]
+    watermarks: _containers.RepeatedCompositeFieldContainer[_events_pb2.EventToken]
+    def __init__(self, feed_id: _Optional[str] = ..., number: _Optional[int] = ..., views: _Optional[_Iterable[_Union[CustomerView, _Mapping]]] = ..., watermarks: _Optional[_Iterable[_Union[_events_pb2.EventToken, _Mapping]]] = ...) -> None: ...
