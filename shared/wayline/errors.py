@@ -53,7 +53,7 @@ class Precondition(RequestError):
     status = grpc.StatusCode.FAILED_PRECONDITION
 
 
-def abort(context: grpc.ServicerContext[Any, Any], error: WaylineError) -> NoReturn:
+def abort(context: grpc.ServicerContext, error: WaylineError) -> NoReturn:
     """End a synchronous call with the status that belongs to `error`."""
     context.abort(status_of(error), str(error))
     raise AssertionError("abort returns only to a mocked context")
