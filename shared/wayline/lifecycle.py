@@ -83,7 +83,7 @@ class _ThreadHealth:
         self._servicer.set(self._service, _status(ready))
 
 
-def _status(ready: bool) -> health_pb2.HealthCheckResponse.ServingStatus.ValueType:
+def _status(ready: bool) -> int:
     return health_pb2.HealthCheckResponse.SERVING if ready else health_pb2.HealthCheckResponse.NOT_SERVING
 
 

@@ -1,0 +1,1 @@
+"""The profile service: folds events into one live profile per customer."""

@@ -1,0 +1,132 @@
+"""The gRPC face of the profile service."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import grpc
+from google.protobuf import struct_pb2
+
+from wayline.errors import InvalidField, LimitExceeded, NotFound, Retryable, WaylineError, abort_async
+from wayline.identity import KEY_BYTES, check_identifier, identity_key
+from wayline.v1 import events_pb2, profile_pb2, profile_pb2_grpc
+from wayline_profile.core.values import Reading, values_of, view_of, with_defaults
+from wayline_profile.feed import watermarks_of
+from wayline_profile.store import ProfileStore
+from wayline_profile.worker import Worker
+
+MAX_KEYS = 2_000
+MAX_TIMELINE = 1_000
+_YIELD_EVERY = 200
+Context = grpc.aio.ServicerContext[object, object]
+
+
+class ProfileHandlers(profile_pb2_grpc.ProfileServiceServicer):
+    """See the contract for shapes, limits and status codes."""
+
+    def __init__(
+        self,
+        store: ProfileStore,
+        worker: Worker,
+        *,
+        last_sequence: Callable[[], Awaitable[int]],
+        now_ms: Callable[[], int],
+    ) -> None:
+        """Answer from `store`, read as `worker` reads it; `last_sequence` is the end of the event stream."""
+        self._store = store
+        self._worker = worker
+        self._last_sequence = last_sequence
+        self._now_ms = now_ms
+
+    async def GetProfile(
+        self, request: profile_pb2.GetProfileRequest, context: Context
+    ) -> profile_pb2.GetProfileResponse:
+        """One customer."""
+        try:
+            profile = self._find(request.customer)
+            reading = self._reading()
+        except WaylineError as error:
+            await abort_async(context, error)
+        values, _ = values_of(profile, reading, self._now_ms())
+        struct = struct_pb2.Struct()
+        struct.update(with_defaults(values, reading))
+        return profile_pb2.GetProfileResponse(
+            profile=profile, values=struct, watermarks=watermarks_of(self._store.positions())
+        )
+
+    async def GetTimeline(
+        self, request: profile_pb2.GetTimelineRequest, context: Context
+    ) -> profile_pb2.GetTimelineResponse:
+        """One customer's events, under all of its identifiers."""
+        try:
+            if not 0 <= request.limit <= MAX_TIMELINE:
+                raise InvalidField("limit", f"expected 0 to {MAX_TIMELINE}, got {request.limit}")
+            profile = self._find(request.customer)
+        except WaylineError as error:
+            await abort_async(context, error)
+        keys = [identity_key(one.kind, one.value) for one in profile.identifiers]
+        before_ms = request.before.ToMilliseconds() if request.HasField("before") else None
+        entries = self._store.timeline(keys, limit=request.limit or 100, before_ms=before_ms)
+        return profile_pb2.GetTimelineResponse(entries=entries)
+
+    async def BatchGetViews(
+        self, request: profile_pb2.BatchGetViewsRequest, context: Context
+    ) -> profile_pb2.BatchGetViewsResponse:
+        """Views by identity key."""
+        try:
+            if len(request.identity_keys) > MAX_KEYS:
+                raise LimitExceeded(f"identity_keys: at most {MAX_KEYS}, got {len(request.identity_keys)}")
+            if any(len(key) != KEY_BYTES for key in request.identity_keys):
+                raise InvalidField("identity_keys", f"expected {KEY_BYTES} bytes each")
+            reading = self._reading()
+        except WaylineError as error:
+            await abort_async(context, error)
+        response = profile_pb2.BatchGetViewsResponse()
+        keys = list(dict.fromkeys(request.identity_keys))
+        for start in range(0, len(keys), _YIELD_EVERY):
+            # Position and profiles are read without giving way, so that the version is true of each view.
+            positions = self._store.positions()
+            version = max(positions.values(), default=0)
+            ids = set(self._store.resolve(keys[start : start + _YIELD_EVERY]).values())
+            now_ms = self._now_ms()
+            response.views.extend(
+                view_of(profile, reading, now_ms, version) for profile in self._store.get_many(ids).values()
+            )
+            await asyncio.sleep(0)
+        # The watermarks are those of the last read, and earlier views may be older: they say so in their version.
+        response.watermarks.extend(watermarks_of(self._store.positions() if not keys else positions))
+        return response
+
+    async def GetStatistics(
+        self,
+        request: profile_pb2.GetStatisticsRequest,  # noqa: ARG002
+        context: Context,
+    ) -> profile_pb2.GetStatisticsResponse:
+        """Counters, positions and lag."""
+        try:
+            last = await self._last_sequence()
+        except WaylineError as error:
+            await abort_async(context, error)
+        positions, counters = self._store.positions(), self._store.counters()
+        return profile_pb2.GetStatisticsResponse(
+            profiles=counters.profiles,
+            events_folded=counters.folded,
+            duplicates=counters.duplicates,
+            poison=counters.poison,
+            watermarks=watermarks_of(positions),
+            lag=max(0, last - max(positions.values(), default=0)),
+        )
+
+    def _reading(self) -> Reading:
+        if self._worker.reading is None:
+            raise Retryable("no catalogue was applied yet; apply one with: wayline catalog apply DIR")
+        return self._worker.reading
+
+    def _find(self, customer: events_pb2.Identifier) -> profile_pb2.Profile:
+        key = check_identifier(customer, "customer")
+        profile_id = self._store.resolve([key]).get(key)
+        profiles = self._store.get_many([profile_id]) if profile_id else {}
+        if not profiles:
+            raise NotFound(f"customer: no profile has this {customer.kind}")
+        return next(iter(profiles.values()))
