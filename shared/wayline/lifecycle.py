@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from collections.abc import AsyncIterator, Callable
 from concurrent import futures
@@ -167,3 +168,13 @@ def _bind(server: grpc.Server | grpc.aio.Server, host: str, port: int) -> None:
         bound = 0
     if not bound:
         raise SystemExit(f"cannot listen on {address}: the port is taken or the address is not this machine's")
+
+
+def end_on_failure(task: asyncio.Task[None]) -> None:
+    """For `add_done_callback`: a background task that fails ends the process at once.
+
+    Whoever supervises it starts it anew from what is stored; going on without the task would only look well.
+    """
+    if not task.cancelled() and task.exception():
+        log.critical("task_failed", task=task.get_name(), exc_info=task.exception())
+        os._exit(1)

@@ -1,0 +1,1 @@
+"""The decision service: the next best action, in milliseconds, with its reasons."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,7 +15,7 @@ from wayline.bus import EVENTS, connect, partitions_of
 from wayline.catalog.schema import SchemaError
 from wayline.catalog.store import CatalogStore, open_store
 from wayline.errors import Retryable
-from wayline.lifecycle import aio_server
+from wayline.lifecycle import aio_server, end_on_failure
 from wayline.v1 import profile_pb2_grpc
 from wayline_profile.core.values import reading_of
 from wayline_profile.feed import ViewFeed
@@ -80,7 +79,7 @@ async def build(settings: ProfileSettings) -> AsyncIterator[None]:
                     asyncio.create_task(_follow_catalog(catalogs, worker), name="catalog"),
                 ]
                 for task in tasks:
-                    task.add_done_callback(_end_on_failure)
+                    task.add_done_callback(end_on_failure)
                 yield
                 for task in tasks:
                     task.cancel()
@@ -98,10 +97,3 @@ async def _follow_catalog(catalogs: CatalogStore, worker: Worker) -> None:
             log.error("catalog_refused", revision=revision, error=str(error))
         else:
             log.info("catalog_in_use", revision=revision, traits=len(catalog.traits))
-
-
-def _end_on_failure(task: asyncio.Task[None]) -> None:
-    """A failure of the worker ends the process: whoever supervises it starts it anew, from the last commit."""
-    if not task.cancelled() and task.exception():
-        log.critical("task_failed", task=task.get_name(), exc_info=task.exception())
-        os._exit(1)

@@ -1,0 +1,232 @@
+"""A catalogue, compiled for deciding: arrays by action, bit sets by treatment, each distinct condition once.
+
+A row is one treatment of one action. Rows are sorted by action and treatment id, so that a stable sort breaks ties the
+same way whatever the order of the catalogue's files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wayline.catalog.model import Action, Arbitration, Catalog, Group, Issue, Placement, Rule, Treatment
+from wayline.catalog.rules import RuleCompiler, RuleSet
+from wayline.catalog.schema import Schema, build_schema
+
+Floats = NDArray[np.float64]
+Indices = NDArray[np.intp]
+
+
+class Stage(IntEnum):
+    """Where an action can be dropped, in the order in which it is judged. The names are those of the contract."""
+
+    CONSENT = 1
+    ELIGIBILITY = 2
+    APPLICABILITY = 3
+    SUITABILITY = 4
+    ARBITRATION = 5
+
+
+@dataclass(frozen=True, slots=True)
+class RowRule:
+    """A condition that a row must meet."""
+
+    condition: int
+    stage: Stage
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One treatment of one action."""
+
+    action: int
+    action_id: str
+    treatment_id: str
+    content: Mapping[str, Any]
+    rules: tuple[RowRule, ...]
+    reasons: tuple[str, ...]
+    """What every selection of this row can say: the reasons of the rules that it must have met."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlacementPlan:
+    """A placement with the rows that can fill it, as a bit set and as indices."""
+
+    id: str
+    rows: int
+    purpose: str | None
+    slots: int
+    most_per_action: int
+    fallback: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class ActionPlan:
+    """What is fixed about an action."""
+
+    id: str
+    model: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A compiled catalogue. `rows[i]` is bit i of every bit set; `A` actions, `T` rows."""
+
+    revision: int
+    catalog: Catalog
+    schema: Schema
+    compiler: RuleCompiler
+    rows: tuple[Row, ...]
+    actions: tuple[ActionPlan, ...]
+    placements: Mapping[str, PlacementPlan]
+    action_of: Indices
+    """[T] row to action."""
+    base_propensity: Floats
+    """[A] the catalogue's own chance to accept."""
+    value: Floats
+    """[A]"""
+    lever: Floats
+    """[A] the product of the levers of issue, group and action."""
+    worth: Floats
+    """[A] value^w3 * lever^w4, which no request changes."""
+    context_weight: Floats
+    """[A] fixed context weights; 1 where an expression gives it."""
+    arbitration: Arbitration
+    conditions: RuleSet
+    keeps: tuple[int, ...]
+    """By condition: the rows that do not need it, as a bit set."""
+    weights: RuleSet | None
+    weighted_actions: Indices
+    """The actions whose context weight is an expression."""
+    weight_of: Indices
+    """For each of those, which expression."""
+
+    @property
+    def models(self) -> frozenset[str]:
+        """The names of the models that actions ask for."""
+        return frozenset(action.model for action in self.actions if action.model)
+
+
+def compile_plan(catalog: Catalog, revision: int) -> Plan:
+    """Compile a catalogue that has passed `wayline.catalog.check`.
+
+    Raises:
+        SchemaError, RuleError: it has not.
+    """
+    schema = build_schema(catalog)
+    compiler = RuleCompiler(schema)
+    placed = sorted(catalog.actions(), key=lambda one: one[2].id)
+    conditions: dict[str, int] = {}
+    rows: list[Row] = []
+    placement_rows = dict.fromkeys(catalog.placements, 0)
+    for index, (issue, group, action) in enumerate(placed):
+        for treatment in sorted(action.treatments, key=lambda one: one.id):
+            for placement in treatment.placements:
+                placement_rows[placement] |= 1 << len(rows)
+            rows.append(_row(index, issue, group, action, treatment, conditions))
+    actions = [action for _, _, action in placed]
+    lever = np.array([issue.lever * group.lever * action.lever for issue, group, action in placed], np.float64)
+    value = np.array([action.value for action in actions], np.float64)
+    weights = _expressions(actions)
+    exponents = catalog.arbitration
+    return Plan(
+        revision=revision,
+        catalog=catalog,
+        schema=schema,
+        compiler=compiler,
+        rows=tuple(rows),
+        actions=tuple(ActionPlan(action.id, action.propensity.model) for action in actions),
+        placements={
+            name: _placement(catalog, name, placement, placement_rows[name], rows)
+            for name, placement in catalog.placements.items()
+        },
+        action_of=np.array([row.action for row in rows], np.intp),
+        base_propensity=np.array([action.propensity.base for action in actions], np.float64),
+        value=value,
+        lever=lever,
+        worth=value**exponents.value * lever**exponents.lever,
+        context_weight=np.array(
+            [1.0 if isinstance(action.context_weight, str) else action.context_weight for action in actions], np.float64
+        ),
+        arbitration=exponents,
+        conditions=RuleSet(compiler, list(conditions), ("BOOL",), on_error=False),
+        keeps=_keeps(rows, len(conditions)),
+        weights=RuleSet(compiler, list(weights), ("DOUBLE", "INT"), on_error=1.0) if weights else None,
+        weighted_actions=np.array(
+            [at for at, one in enumerate(actions) if isinstance(one.context_weight, str)], np.intp
+        ),
+        weight_of=np.array(
+            [weights[one.context_weight] for one in actions if isinstance(one.context_weight, str)], np.intp
+        ),
+    )
+
+
+def _row(
+    index: int, issue: Issue, group: Group, action: Action, treatment: Treatment, conditions: dict[str, int]
+) -> Row:
+    levels = (issue, group, action, treatment)
+    staged: list[tuple[Stage, Rule]] = []
+    for stage, name in (
+        (Stage.ELIGIBILITY, "eligibility"),
+        (Stage.APPLICABILITY, "applicability"),
+        (Stage.SUITABILITY, "suitability"),
+    ):
+        staged += [(stage, rule) for level in levels for rule in getattr(level, name)]
+    return Row(
+        action=index,
+        action_id=action.id,
+        treatment_id=treatment.id,
+        content=treatment.content,
+        rules=tuple(
+            RowRule(conditions.setdefault(rule.rule.strip(), len(conditions)), stage, rule.because)
+            for stage, rule in staged
+        ),
+        reasons=tuple(dict.fromkeys(rule.because for _, rule in staged if rule.because)),
+    )
+
+
+def _placement(catalog: Catalog, name: str, placement: Placement, mask: int, rows: Sequence[Row]) -> PlacementPlan:
+    per_action: dict[int, int] = {}
+    for at in bits(mask):
+        per_action[rows[at].action] = per_action.get(rows[at].action, 0) + 1
+    return PlacementPlan(
+        id=name,
+        rows=mask,
+        purpose=catalog.channels[placement.channel].purpose,
+        slots=placement.slots,
+        most_per_action=max(per_action.values(), default=1),
+        fallback=placement.fallback,
+    )
+
+
+def _expressions(actions: Sequence[Action]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for action in actions:
+        if isinstance(action.context_weight, str):
+            found.setdefault(action.context_weight, len(found))
+    return found
+
+
+def _keeps(rows: Sequence[Row], conditions: int) -> tuple[int, ...]:
+    needing = [0] * conditions
+    for at, row in enumerate(rows):
+        for rule in row.rules:
+            needing[rule.condition] |= 1 << at
+    everything = (1 << len(rows)) - 1
+    return tuple(everything & ~mask for mask in needing)
+
+
+def bits(mask: int) -> list[int]:
+    """The positions of the bits that are set, ascending."""
+    found: list[int] = []
+    while mask:
+        lowest = mask & -mask
+        found.append(lowest.bit_length() - 1)
+        mask ^= lowest
+    return found

@@ -1,0 +1,197 @@
+"""What is known of customers: a cache of views that the profile service's feed keeps current."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import grpc
+
+from wayline import logging
+from wayline.v1 import events_pb2, profile_pb2, profile_pb2_grpc
+from wayline_decision.core.decide import Known
+from wayline_decision.core.plan import Plan
+
+log = logging.get("views")
+
+MAX_KEYS = 2_000
+
+
+class Entry:
+    """A view, and what one plan made of it. The view never changes: a newer one comes in a new entry."""
+
+    __slots__ = ("_memo", "view")
+
+    def __init__(self, view: profile_pb2.CustomerView) -> None:
+        """Hold a view."""
+        self.view = view
+        self._memo: tuple[int, Known] | None = None
+
+    def known(self, plan: Plan) -> Known:
+        """The view as a plan reads it. Requests of another plan meanwhile do not mix: the memo is swapped whole."""
+        memo = self._memo
+        if memo is None or memo[0] != plan.revision:
+            known = Known(plan.schema.traits.FromString(self.view.traits), dict(self.view.consents), {})
+            self._memo = memo = (plan.revision, known)
+        return memo[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What was found, by identity key. `reachable` False: the profile service did not answer in time."""
+
+    entries: dict[bytes, Entry]
+    reachable: bool
+
+
+class ViewCache:
+    """Views by identity key, least recently used first out.
+
+    The feed applies newer versions of what is held; what is not held is asked for by gRPC. Whatever casts doubt on
+    the feed (a gap, a new feed, a lost connection) empties the cache. Threads: requests read, the feed writes.
+    """
+
+    def __init__(
+        self,
+        stub: profile_pb2_grpc.ProfileServiceStub,
+        *,
+        size: int,
+        timeout_seconds: float,
+        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    ) -> None:
+        """Hold at most `size` keys; wait at most `timeout_seconds` for the profile service."""
+        self._stub = stub
+        self._size = size
+        self._timeout_seconds = timeout_seconds
+        self._now_ms = now_ms
+        self._entries: OrderedDict[bytes, Entry] = OrderedDict()
+        self._lock = threading.Lock()
+        self._advanced = threading.Condition(self._lock)
+        self._watermarks: dict[int, int] = {}
+        self._asked: dict[bytes, list[int]] = {}
+        """Keys that are being asked for right now: how many ask, and the newest version the feed has shown since."""
+        self._feed: tuple[str, int] = ("", 0)
+        self._generation = 0
+        self._following = False
+
+    def follow(self, following: bool) -> None:
+        """The connection to the feed was made or lost. Without it nothing is cached."""
+        with self._lock:
+            self._following = following
+            self._empty("connected" if following else "disconnected")
+
+    def apply(self, update: profile_pb2.ViewUpdate) -> None:
+        """Take up one message of the feed."""
+        with self._lock:
+            feed, number = self._feed
+            if update.feed_id != feed or update.number != number + 1:
+                if feed:
+                    self._empty("gap" if update.feed_id == feed else "new feed")
+                self._watermarks.clear()
+            self._feed = (update.feed_id, update.number)
+            for view in update.views:
+                self._apply_view(view)
+            for token in update.watermarks:
+                self._watermarks[token.partition] = token.sequence
+            if update.watermarks:
+                self._advanced.notify_all()
+
+    def wait_for(self, tokens: Sequence[events_pb2.EventToken], timeout_seconds: float) -> bool:
+        """Wait until the profiles hold the events of `tokens`. False: they did not in time."""
+        with self._lock:
+            return self._advanced.wait_for(
+                lambda: all(self._watermarks.get(one.partition, 0) >= one.sequence for one in tokens), timeout_seconds
+            )
+
+    def get(self, keys: Sequence[bytes], timeout_seconds: float | None = None) -> Looked:
+        """The views of customers, from the cache, and in one call to the profile service for those it lacks.
+
+        Args:
+            keys: identity keys.
+            timeout_seconds: less than the usual time, when the caller's deadline is near.
+        """
+        now_ms = self._now_ms()
+        found: dict[bytes, Entry] = {}
+        missing: list[bytes] = []
+        for key in keys:
+            entry = self._entries.get(key)
+            if entry is None or 0 < entry.view.valid_until_ms <= now_ms:
+                missing.append(key)
+            else:
+                found[key] = entry
+                try:
+                    self._entries.move_to_end(key)
+                except KeyError:  # emptied by the feed's thread a moment ago; what we hold was current then
+                    continue
+        reachable = True
+        for start in range(0, len(missing), MAX_KEYS):
+            reachable &= self._ask(missing[start : start + MAX_KEYS], found, timeout_seconds)
+        return Looked(found, reachable)
+
+    def __len__(self) -> int:
+        """How many keys are held."""
+        return len(self._entries)
+
+    def _ask(self, keys: list[bytes], found: dict[bytes, Entry], timeout_seconds: float | None) -> bool:
+        with self._lock:
+            generation = self._generation
+            for key in keys:
+                self._asked.setdefault(key, [0, 0])[0] += 1
+        timeout = min(self._timeout_seconds, timeout_seconds or self._timeout_seconds)
+        try:
+            response = self._stub.BatchGetViews(profile_pb2.BatchGetViewsRequest(identity_keys=keys), timeout=timeout)
+        except grpc.RpcError as error:
+            log.warning("profile_unreachable", code=str(error.code()), customers=len(keys))
+            response = None
+        with self._lock:
+            seen = {key: self._forget_asking(key) for key in keys}
+            if response is None:
+                return False
+            keep = generation == self._generation and self._following
+            wanted = set(keys)
+            for view in response.views:
+                entry = Entry(view)
+                for key in view.identity_keys:
+                    if key in wanted:
+                        found[key] = entry
+                        # The feed may have shown a newer one while we asked: then this one must not stay.
+                        if keep and view.version >= seen[key]:
+                            self._hold(key, entry)
+            if keep:
+                for token in response.watermarks:
+                    self._watermarks[token.partition] = max(self._watermarks.get(token.partition, 0), token.sequence)
+        return True
+
+    def _forget_asking(self, key: bytes) -> int:
+        asking = self._asked[key]
+        asking[0] -= 1
+        if not asking[0]:
+            del self._asked[key]
+        return asking[1]
+
+    def _apply_view(self, view: profile_pb2.CustomerView) -> None:
+        entry: Entry | None = None
+        for key in view.identity_keys:
+            if key in self._asked:
+                self._asked[key][1] = max(self._asked[key][1], view.version)
+            held = self._entries.get(key)
+            if held is not None and held.view.version <= view.version:
+                entry = entry or Entry(view)
+                self._entries[key] = entry
+
+    def _hold(self, key: bytes, entry: Entry) -> None:
+        if not self._size:
+            return
+        self._entries[key] = entry
+        self._entries.move_to_end(key)
+        while len(self._entries) > self._size:
+            self._entries.popitem(last=False)
+
+    def _empty(self, reason: str) -> None:
+        self._generation += 1
+        if self._entries:
+            log.info("views_dropped", reason=reason, views=len(self._entries))
+            self._entries.clear()
