@@ -1,0 +1,128 @@
+"""`wayline demo`: the guided journey."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from wayline.cli.support import DECISION_ADDRESS, INGESTION_ADDRESS, Decision, Ingestion, Json, out, print_json
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from wayline.cli.journey import Step
+    from wayline.cluster import Addresses
+
+_EXAMPLE = "shoe-shop"
+_READY_SECONDS = 30.0
+
+
+def demo(
+    once: Annotated[
+        bool, typer.Option("--once", help="Start a system of its own with the shoe shop, and stop it at the end.")
+    ] = False,
+    ingestion: Ingestion = INGESTION_ADDRESS,
+    decision: Decision = DECISION_ADDRESS,
+    as_json: Json = False,
+) -> None:
+    """Walk through one customer's journey in the example shop, and show each decision with its reasons.
+
+    Without --once it talks to a running system that serves the shoe shop (`wayline up --example shoe-shop`).
+
+    Examples:
+
+        wayline demo --once
+
+        wayline demo --once --json
+    """
+    from rich.console import Console
+
+    from wayline.cluster import Addresses
+
+    console = Console(quiet=True) if as_json else out
+    if once:
+        steps = asyncio.run(_once(console))
+    else:
+        addresses = Addresses(nats="", ingestion=ingestion, profile="", prediction="", decision=decision)
+        steps = asyncio.run(run_journey(addresses, console))
+    if as_json:
+        print_json({"steps": [step.as_dict() for step in steps]})
+
+
+async def run_journey(addresses: Addresses, console: Console) -> list[Step]:
+    """Walk the journey on a running system and print each step as it happens."""
+    await asyncio.to_thread(wait_until_ready, addresses.decision)
+    return await asyncio.to_thread(_walk, addresses, console)
+
+
+async def _once(console: Console) -> list[Step]:
+    from wayline import bus
+    from wayline.catalog.examples import example_path
+    from wayline.catalog.load import load
+    from wayline.catalog.store import open_store
+    from wayline.cluster import Cluster
+
+    catalog = load(example_path(_EXAMPLE))
+    with tempfile.TemporaryDirectory(prefix="wayline-demo-") as directory:
+        async with Cluster(Path(directory)) as cluster:
+            async with bus.connect(cluster.addresses.nats, "wayline-demo") as client:
+                await (await open_store(client.jetstream())).apply(catalog)
+            return await run_journey(cluster.addresses, console)
+
+
+def _walk(addresses: Addresses, console: Console) -> list[Step]:
+    from wayline.cli.journey import Journey
+
+    journey = Journey(addresses)
+    try:
+        return list(_shown(journey.steps(), console))
+    finally:
+        journey.close()
+
+
+def wait_until_ready(decision_address: str) -> None:
+    """Until the decision service has compiled a catalogue. Blocking.
+
+    Raises:
+        TimeoutError: it has not within half a minute.
+    """
+    import grpc
+    from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+    deadline = time.monotonic() + _READY_SECONDS
+    with grpc.insecure_channel(decision_address) as channel:
+        stub = health_pb2_grpc.HealthStub(channel)
+        request = health_pb2.HealthCheckRequest(service="wayline.v1.DecisionService")
+        while True:
+            answer = stub.Check(request, timeout=_READY_SECONDS, wait_for_ready=True)
+            if answer.status == health_pb2.HealthCheckResponse.SERVING:
+                return
+            if time.monotonic() > deadline:
+                raise TimeoutError("the decision service has no catalogue; see its log")
+            time.sleep(0.05)
+
+
+def _shown(steps: Iterable[Step], console: Console) -> Iterable[Step]:
+    from rich.panel import Panel
+    from rich.table import Table
+    from rich.text import Text
+
+    for number, step in enumerate(steps, start=1):
+        grid = Table.grid(padding=(0, 2))
+        grid.add_column(style="dim", justify="right")
+        grid.add_column()
+        shown = step.content.get("title") or step.content.get("subject") or step.content.get("text") or "nothing"
+        grid.add_row("shows", Text(str(shown), style="bold"))
+        grid.add_row("actions", ", ".join(step.actions) or "none: the placement's fallback")
+        for reason in step.reasons:
+            grid.add_row("because", Text(reason))
+        title = f"{number}. {step.name}"
+        took = f"{step.placement} · {step.ms:.1f} ms"
+        console.print(Panel(grid, title=title, title_align="left", subtitle=took, subtitle_align="right"))
+        yield step
