@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 import nats
@@ -55,7 +55,11 @@ async def connect(
     async def report(error: Exception) -> None:
         log.warning("nats", error=repr(error))
 
+    closing = False
+
     async def lost() -> None:
+        if closing:
+            return
         log.warning("nats_disconnected")
         if on_disconnect:
             await on_disconnect()
@@ -79,7 +83,9 @@ async def connect(
     try:
         yield client
     finally:
-        await client.close()
+        closing = True
+        with suppress(OSError):  # the server went first: what was not sent yet cannot be sent any more
+            await client.close()
 
 
 async def ensure_stream(js: JetStreamContext, spec: StreamSpec, replicas: int) -> int:
@@ -109,13 +115,13 @@ async def ensure_stream(js: JetStreamContext, spec: StreamSpec, replicas: int) -
     )
     if existing is None:
         await js.add_stream(config)
-    elif (existing.max_bytes, existing.max_age, existing.num_replicas) != (
-        spec.max_bytes,
-        spec.max_age_seconds,
-        replicas,
-    ):
+    elif _limits(existing) != _limits(config):
         await js.update_stream(config)
     return int(metadata.get(PARTITIONS_KEY, "1"))
+
+
+def _limits(config: StreamConfig) -> tuple[object, ...]:
+    return config.max_bytes, config.max_age, config.num_replicas, config.duplicate_window, config.discard
 
 
 async def partitions_of(js: JetStreamContext, *, patience_seconds: float = 60.0) -> int:

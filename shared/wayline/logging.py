@@ -34,5 +34,5 @@ def configure(service: str, level: str = "INFO") -> None:
 
 def get(name: str) -> structlog.typing.FilteringBoundLogger:
     """A logger whose lines carry `name`."""
-    logger: structlog.typing.FilteringBoundLogger = structlog.get_logger(logger=name)
+    logger: structlog.typing.FilteringBoundLogger = structlog.get_logger(module=name)
     return logger

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from google.protobuf import struct_pb2
 
@@ -30,8 +29,7 @@ _NOTES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(NamedTuple):
     """A request that was checked."""
 
     request: decision_pb2.DecideRequest
@@ -136,12 +134,11 @@ def write_response(
 def write_record(
     response: decision_pb2.DecideResponse,
     asked: Asked,
-    entry: Entry | None,
     decision: Decision,
     versions: Mapping[str, int],
     now: datetime,
 ) -> decision_pb2.DecisionRecord:
-    """What is kept: all that went in, and what came out."""
+    """What is kept: all that went in, but for the view, which is appended encoded, and what came out."""
     record = decision_pb2.DecisionRecord(
         decision_id=response.decision_id,
         request=asked.request,
@@ -151,9 +148,9 @@ def write_record(
         stale=response.stale,
         notes=decision.failures,
     )
-    if entry is not None:
-        record.view.CopyFrom(entry.view)
-    record.decided_at.FromMicroseconds(_micros(now))
+    micros = _micros(now)
+    record.decided_at.seconds = micros // 1_000_000
+    record.decided_at.nanos = micros % 1_000_000 * 1_000
     for filled in response.placements:
         for selection in filled.selections:
             record.selections.add(

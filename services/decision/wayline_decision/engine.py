@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from wayline.errors import InvalidField, Retryable
 from wayline.v1 import decision_pb2
@@ -28,15 +29,16 @@ class State:
     plan: Plan
     models: tuple[ModelInUse, ...]
     templates: Templates
-
-    @property
-    def versions(self) -> dict[str, int]:
-        """Model to version."""
-        return {model.name: model.version for model in self.models}
+    versions: Mapping[str, int]
+    """Model to version."""
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+def state_of(plan: Plan, models: tuple[ModelInUse, ...]) -> State:
+    """Put a state together."""
+    return State(plan, models, Templates(plan), {model.name: model.version for model in models})
+
+
+class Seen(NamedTuple):
     """What a decision knew of its customer."""
 
     entry: Entry | None
@@ -71,7 +73,7 @@ class Engine:
 
     def use(self, plan: Plan, models: tuple[ModelInUse, ...]) -> None:
         """Decide with another plan or other models from the next request on."""
-        self._state = State(plan, models, Templates(plan))
+        self._state = state_of(plan, models)
 
     def decide(
         self, request: decision_pb2.DecideRequest, remaining_seconds: float | None
@@ -132,7 +134,6 @@ class Engine:
             for one, known in zip(asked, seen, strict=True)
         ]
         answers: list[decision_pb2.DecideResponse] = []
-        versions = state.versions
         for one, known, decision in zip(asked, seen, decide(state.plan, state.models, questions, now), strict=True):
             response = write_response(
                 _decision_id(now),
@@ -143,7 +144,8 @@ class Engine:
                 stale=stale and bool(one.request.at_least),
                 explain=one.request.explain,
             )
-            self._records.append(write_record(response, one, known.entry, decision, versions, now))
+            record = write_record(response, one, decision, state.versions, now)
+            self._records.append(record, known.entry.encoded if known.entry else b"")
             answers.append(response)
         return answers
 

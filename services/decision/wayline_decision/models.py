@@ -12,7 +12,7 @@ from wayline.registry import Registry
 from wayline.scoring import InputEncoder, Scorer
 from wayline.v1 import prediction_pb2
 from wayline_decision.core.plan import Plan
-from wayline_decision.core.score import ModelInUse, assign_columns
+from wayline_decision.core.score import ModelInUse, model_in_use
 
 log = logging.get("models")
 
@@ -77,17 +77,15 @@ def fit(plan: Plan, champions: Mapping[str, Loaded]) -> tuple[ModelInUse, ...]:
         except WaylineError as error:
             log.error("model_does_not_fit", model=name, version=loaded.version, error=str(error))
             continue
-        actions, columns = assign_columns(plan, name, [output.action for output in loaded.manifest.outputs])
-        if len(actions):
-            fitted.append(
-                ModelInUse(
-                    name=name,
-                    version=loaded.version,
-                    run=loaded.scorer.run,
-                    encode=encoder.encode,
-                    needs_context=encoder.needs_context,
-                    actions=actions,
-                    columns=columns,
-                )
+        fitted.append(
+            model_in_use(
+                plan,
+                [output.action for output in loaded.manifest.outputs],
+                name=name,
+                version=loaded.version,
+                run=loaded.scorer.run,
+                encode=encoder.encode,
+                needs_context=encoder.needs_context,
             )
+        )
     return tuple(fitted)

@@ -16,6 +16,8 @@ MAX_BUNDLE_RECORDS = 256
 _MAX_BUNDLE_BYTES = 512 << 10
 _INTERVAL_SECONDS = 0.02
 _RETRY_SECONDS = 0.25
+_VIEW_TAG = bytes((decision_pb2.DecisionRecord.VIEW_FIELD_NUMBER << 3 | 2,))
+_RECORD_TAG = bytes((decision_pb2.DecisionRecordBundle.RECORDS_FIELD_NUMBER << 3 | 2,))
 log = logging.get("records")
 
 
@@ -34,9 +36,17 @@ class RecordLog:
         self._waiting: deque[bytes] = deque()
         self.dropped = 0
 
-    def append(self, record: decision_pb2.DecisionRecord) -> None:
-        """Take a record, from any thread. It costs its encoding."""
+    def append(self, record: decision_pb2.DecisionRecord, view: bytes = b"") -> None:
+        """Take a record, from any thread. It costs its encoding.
+
+        Args:
+            record: without its view.
+            view: the customer's view, encoded: many decisions share one, so it is encoded once and appended here.
+                A message's fields may come in any order.
+        """
         data = record.SerializeToString()
+        if view:
+            data = b"".join((data, _VIEW_TAG, _varint(len(view)), view))
         if self._bytes + len(data) > self._max_bytes:
             self.dropped += 1
             return
@@ -93,13 +103,13 @@ class RecordLog:
 
 
 def _bundle(records: list[bytes]) -> bytes:
-    """A DecisionRecordBundle of records that are encoded already: field 1, length-delimited, once for each.
+    """A DecisionRecordBundle of records that are encoded already.
 
     Parsing them only to encode them again would double the cost of the log.
     """
     parts: list[bytes] = []
     for record in records:
-        parts += (b"\x0a", _varint(len(record)), record)
+        parts += (_RECORD_TAG, _varint(len(record)), record)
     return b"".join(parts)
 
 

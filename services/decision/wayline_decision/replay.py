@@ -16,10 +16,10 @@ from wayline.catalog.store import CatalogStore
 from wayline.errors import InvalidField, NotFound, Retryable
 from wayline.registry import Registry
 from wayline.v1 import decision_pb2
-from wayline_decision.codec import Templates, question_of, read_request, write_response
+from wayline_decision.codec import question_of, read_request, write_response
 from wayline_decision.core.decide import decide
 from wayline_decision.core.plan import compile_plan
-from wayline_decision.engine import State
+from wayline_decision.engine import State, state_of
 from wayline_decision.models import fit, load
 from wayline_decision.views import Entry
 
@@ -94,7 +94,7 @@ class Replayer:
             champions = {
                 name: await load(self._registry, name, version) for name, version in record.model_versions.items()
             }
-            self._states[key] = State(plan, fit(plan, champions), Templates(plan))
+            self._states[key] = state_of(plan, fit(plan, champions))
             while len(self._states) > _KEPT_STATES:
                 self._states.popitem(last=False)
         self._states.move_to_end(key)

@@ -6,7 +6,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import grpc
 
@@ -23,12 +23,20 @@ MAX_KEYS = 2_000
 class Entry:
     """A view, and what one plan made of it. The view never changes: a newer one comes in a new entry."""
 
-    __slots__ = ("_memo", "view")
+    __slots__ = ("_encoded", "_memo", "view")
 
     def __init__(self, view: profile_pb2.CustomerView) -> None:
         """Hold a view."""
         self.view = view
         self._memo: tuple[int, Known] | None = None
+        self._encoded = b""
+
+    @property
+    def encoded(self) -> bytes:
+        """The view as bytes, for the records of its decisions."""
+        if not self._encoded:
+            self._encoded = self.view.SerializeToString()
+        return self._encoded
 
     def known(self, plan: Plan) -> Known:
         """The view as a plan reads it. Requests of another plan meanwhile do not mix: the memo is swapped whole."""
@@ -39,8 +47,7 @@ class Entry:
         return memo[1]
 
 
-@dataclass(frozen=True, slots=True)
-class Looked:
+class Looked(NamedTuple):
     """What was found, by identity key. `reachable` False: the profile service did not answer in time."""
 
     entries: dict[bytes, Entry]

@@ -10,13 +10,14 @@ import re
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
 
 MAX_RULE_CHARACTERS = 2_000
 MAX_ACTIONS = 10_000
 MAX_TRAITS = 500
 
 _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+_SHORTEST_SECONDS, _LONGEST_SECONDS = 60, 400 * 86_400
 
 
 def _duration(value: Any) -> Any:
@@ -27,6 +28,12 @@ def _duration(value: Any) -> Any:
             raise ValueError("expected a duration such as 90s, 30m, 24h or 7d")
         return int(found[1]) * _UNITS[found[2]]
     return value
+
+
+def _within_limits(seconds: int) -> int:
+    if not _SHORTEST_SECONDS <= seconds <= _LONGEST_SECONDS:
+        raise ValueError("expected a duration between 1m and 400d")
+    return seconds
 
 
 def _listed(value: Any) -> Any:
@@ -41,7 +48,7 @@ Id = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$")]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 Text = Annotated[str, Field(max_length=500)]
 Expression = Annotated[str, Field(min_length=1, max_length=MAX_RULE_CHARACTERS)]
-DurationSeconds = Annotated[int, BeforeValidator(_duration), Field(ge=60, le=400 * 86_400)]
+DurationSeconds = Annotated[int, BeforeValidator(_duration), AfterValidator(_within_limits)]
 Weight = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
 EventNames = Annotated[
     tuple[Annotated[str, Field(min_length=1, max_length=128)], ...],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,22 +9,21 @@ from typing import Any
 from cel_expr_python import cel
 from cel_expr_python.ext import ext_math, ext_optional, ext_strings
 
+from wayline.catalog.advice import Advice, advise, in_words
 from wayline.catalog.schema import PACKAGE, Schema
 
 # One list expression grows faster than its parts beyond this size, and CEL limits an expression's length.
 _CHUNK = 100
-_POSITION = re.compile(r"<input>:\d+:(\d+): (.*)")
-_MIXED_NUMBERS = re.compile(r"applied to '\((double, int|int, double)\)'")
-_UNDEFINED = re.compile(r"undefined field '([^']+)' not found in struct '[^']*\.(Traits|Context)'")
 
 
 class RuleError(ValueError):
-    """A rule that does not compile. `column` counts from 1; `str()` is for a marketer."""
+    """A rule that does not compile. `line` and `column` count from 1; `str()` is for a marketer."""
 
-    def __init__(self, message: str, column: int | None = None) -> None:
+    def __init__(self, message: str, column: int | None = None, line: int = 1) -> None:
         """Say what is wrong, and where in the expression."""
         super().__init__(message)
         self.column = column
+        self.line = line
 
 
 class RuleCompiler:
@@ -57,31 +55,28 @@ class RuleCompiler:
         try:
             compiled = self._env.compile(expression)
         except RuntimeError as error:
-            raise self._explain(expression, str(error)) from None
+            advice = self._advise(expression, str(error))
+            raise RuleError(advice.message, advice.column, advice.line) from None
         given = compiled.return_type().name()
         if given not in expected:
             wanted = "true or false" if "BOOL" in expected else "a number"
-            raise RuleError(f"expected an expression that gives {wanted}, this one gives {given.lower()}")
+            raise RuleError(f"expected a rule that gives {wanted}, this one gives {in_words(given)}")
         return compiled
 
     def activation(self, profile: Any, context: Any, now: Any) -> Any:
         """What expressions are evaluated on. Prepared once per customer and request."""
         return self._env.Activation({"profile": profile, "context": context, "now": now})
 
-    def _explain(self, expression: str, text: str) -> RuleError:
-        found = _POSITION.search(text)
-        column = int(found[1]) if found else None
-        message = found[2] if found else text.splitlines()[0]
-        undefined = _UNDEFINED.search(message)
-        if undefined:
-            declared = self._schema.trait_types if undefined[2] == "Traits" else self._schema.context_types
-            section = "traits" if undefined[2] == "Traits" else "context"
-            known = ", ".join(sorted(declared)[:20]) or "none"
-            message = f"'{undefined[1]}' is not declared under {section} (declared: {known})"
-        elif _MIXED_NUMBERS.search(message):
-            corrected = re.sub(r"(?<![\w.\"'])(\d+)(?![\w.\"'])", r"\1.0", expression)
-            message = f"a number with decimals and a whole number cannot be mixed; try: {corrected}"
-        return RuleError(message, column)
+    def _advise(self, expression: str, error: str) -> Advice:
+        declared = {"traits": self._schema.trait_types, "context": self._schema.context_types}
+        return advise(expression, error, declared, self._error_of)
+
+    def _error_of(self, expression: str) -> str | None:
+        try:
+            self._env.compile(expression)
+        except RuntimeError as error:
+            return str(error)
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +91,8 @@ class RuleSet:
     """Distinct expressions that are evaluated together.
 
     All are compiled into list expressions, so that the activation is walked once. One erring element makes a whole
-    list an error; then, and only then, its elements are evaluated singly, and what errs is `on_error`.
+    list an error; then, and only then, its elements are evaluated singly, and what errs is `on_error`. A list that CEL
+    refuses, although it takes each element (it has limits of size and of nesting), is always evaluated singly.
     """
 
     def __init__(
@@ -112,33 +108,34 @@ class RuleSet:
         self._singles = [compiler.compile(text, expected) for text in expressions]
         wrap = "double({})" if "DOUBLE" in expected and "BOOL" not in expected else "{}"
         self._chunks = [
-            compiler.compile(
-                "[" + ", ".join(wrap.format(f"({text})") for text in chunk) + "]", ("LIST<BOOL>", "LIST<DOUBLE>")
-            )
-            for chunk in _chunked(self.expressions)
+            (start, self._compile_list(compiler, wrap, start)) for start in range(0, len(self.expressions), _CHUNK)
         ]
 
     def evaluate(self, activation: Any) -> Evaluated:
         """Evaluate every expression on one activation."""
         values: list[Any] = []
         errors: dict[int, str] = {}
-        for chunk in self._chunks:
-            given = chunk.eval(activation).plain_value()
+        for start, chunk in self._chunks:
+            given = chunk.eval(activation).plain_value() if chunk is not None else None
             if isinstance(given, list):
                 values += given
             else:
-                self._evaluate_singly(activation, values, errors)
+                self._evaluate_singly(activation, start, values, errors)
         return Evaluated(values, errors)
 
-    def _evaluate_singly(self, activation: Any, values: list[Any], errors: dict[int, str]) -> None:
-        for position in range(len(values), min(len(values) + _CHUNK, len(self._singles))):
-            result = self._singles[position].eval(activation)
+    def _compile_list(self, compiler: RuleCompiler, wrap: str, start: int) -> Any | None:
+        # Each ends with a new line, since the last thing in it may be a comment.
+        items = ", ".join(wrap.format(f"({text}\n)") for text in self.expressions[start : start + _CHUNK])
+        try:
+            return compiler.compile(f"[{items}]", ("LIST<BOOL>", "LIST<DOUBLE>"))
+        except RuleError:
+            return None
+
+    def _evaluate_singly(self, activation: Any, start: int, values: list[Any], errors: dict[int, str]) -> None:
+        for position, single in enumerate(self._singles[start : start + _CHUNK], start):
+            result = single.eval(activation)
             if result.type() == cel.Type.ERROR:
                 errors[position] = str(result.value())
                 values.append(self._on_error)
             else:
                 values.append(result.value())
-
-
-def _chunked(items: Sequence[str]) -> list[Sequence[str]]:
-    return [items[start : start + _CHUNK] for start in range(0, len(items), _CHUNK)]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import zlib
 from collections.abc import AsyncIterator
+from functools import partial
 
 from nats.js import JetStreamContext
 from nats.js.api import KeyValueConfig
-from nats.js.errors import BucketNotFoundError, KeyNotFoundError, KeyWrongLastSequenceError
+from nats.js.errors import KeyNotFoundError, KeyWrongLastSequenceError
 from nats.js.kv import KeyValue
 from pydantic import ValidationError
 
@@ -16,6 +16,7 @@ from wayline import logging
 from wayline.bus import CATALOG_BUCKET
 from wayline.catalog.model import Catalog
 from wayline.errors import NotFound, Poison
+from wayline.kv import follow, open_bucket, when_reachable
 
 CURRENT = "current"
 DEFAULT_MAX_BYTES = 1 << 28
@@ -76,32 +77,19 @@ class CatalogStore:
 
     async def watch(self) -> AsyncIterator[tuple[int, Catalog]]:
         """The current revision and each that becomes current, for ever. One that cannot be read is only logged."""
-        watcher = await self._bucket.watch(CURRENT)
-        async for entry in watcher:
-            if entry is None or not entry.value:
+        async for _, value in follow(self._bucket, CURRENT):
+            if not value:
                 continue
-            revision = int(entry.value)
+            revision = int(value)
             try:
-                yield revision, await self.fetch(revision)
+                catalog = await when_reachable(partial(self.fetch, revision))
             except (NotFound, Poison) as error:
                 log.error("catalog_unreadable", revision=revision, error=str(error))
+                continue
+            yield revision, catalog
 
 
-async def open_store(
-    js: JetStreamContext, *, replicas: int = 1, max_bytes: int = DEFAULT_MAX_BYTES, attempts: int = 40
-) -> CatalogStore:
+async def open_store(js: JetStreamContext, *, replicas: int = 1, max_bytes: int = DEFAULT_MAX_BYTES) -> CatalogStore:
     """Open the bucket, and create it when it is missing. `max_bytes` limits all revisions together."""
-    for attempt in range(attempts):
-        try:
-            return CatalogStore(await js.key_value(CATALOG_BUCKET))
-        except BucketNotFoundError:
-            config = KeyValueConfig(bucket=CATALOG_BUCKET, history=1, max_bytes=max_bytes, replicas=replicas)
-            try:
-                return CatalogStore(await js.create_key_value(config))
-            except Exception as error:
-                # Another service creates it at the same moment: look again.
-                if attempt == attempts - 1:
-                    raise
-                log.debug("catalog_bucket_busy", error=repr(error))
-                await asyncio.sleep(0.1)
-    raise AssertionError("unreachable")
+    config = KeyValueConfig(bucket=CATALOG_BUCKET, history=1, max_bytes=max_bytes, replicas=replicas)
+    return CatalogStore(await open_bucket(js, config))

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import typer
 
+from wayline.cli import catalog, models, rejected
+from wayline.cli.demo import demo
 from wayline.cli.support import run_app
+from wayline.cli.up import status, up
 
 app = typer.Typer(
     name="wayline",
@@ -13,6 +16,13 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
 )
+
+app.command()(up)
+app.command()(demo)
+app.command()(status)
+app.add_typer(models.app)
+app.add_typer(catalog.app, name="catalog")
+app.add_typer(rejected.app, name="rejected")
 
 
 def main() -> None:

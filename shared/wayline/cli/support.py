@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Annotated, Any, NoReturn
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
-import grpc
-import nats.errors
 import typer
 from rich.console import Console
 
-from wayline.errors import WaylineError
+if TYPE_CHECKING:  # the rest is imported when a command runs: `--help` stays quick
+    import grpc
+    from nats.aio.client import Client
 
 out = Console()
 err = Console(stderr=True)
@@ -38,6 +40,26 @@ PREDICTION_ADDRESS = "127.0.0.1:7003"
 DECISION_ADDRESS = "127.0.0.1:7004"
 
 
+@asynccontextmanager
+async def connection(url: str) -> AsyncIterator[Client]:
+    """A connection to NATS for one command: it fails at once when nothing listens."""
+    from nats.aio.client import Client
+
+    client = Client()
+
+    async def report(error: Exception) -> None:
+        # What fails before the connection stands is raised as well; later nobody else would tell.
+        if client.is_connected:
+            err.print(f"NATS: {error}", style="yellow", markup=False, highlight=False)
+
+    options: dict[str, Any] = {"allow_reconnect": False, "max_reconnect_attempts": 1, "reconnect_time_wait": 0.1}
+    await client.connect(url, name="wayline-cli", connect_timeout=2, error_cb=report, **options)
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
 def print_json(value: Any) -> None:
     """One JSON document on standard output."""
     print(json.dumps(value, indent=2, ensure_ascii=False))
@@ -53,15 +75,33 @@ def run_app(app: typer.Typer) -> None:
     """Run the application; expected failures become one line that says what to do."""
     try:
         app()
-    except grpc.RpcError as error:
-        sys.exit(_explain_rpc(error))
-    except (nats.errors.NoServersError, ConnectionRefusedError):
-        sys.exit("cannot reach NATS. Is Wayline running? Start it with: wayline up")
-    except WaylineError as error:
-        sys.exit(str(error))
+    except Exception as error:
+        message = _explain(error)
+        if message is None:
+            raise  # a bug, with its traceback
+        sys.exit(message)
+
+
+def _explain(error: Exception) -> str | None:
+    """What a person should read about an expected failure; None when it was not expected."""
+    import grpc
+    import nats.errors
+
+    from wayline.errors import WaylineError
+
+    match error:
+        case grpc.RpcError():
+            return _explain_rpc(error)
+        case nats.errors.NoServersError() | ConnectionRefusedError():
+            return "cannot reach NATS. Is Wayline running? Start it with: wayline up"
+        case WaylineError():
+            return str(error)
+    return None
 
 
 def _explain_rpc(error: grpc.RpcError) -> str:
+    import grpc
+
     code, details = error.code(), error.details()
     if code == grpc.StatusCode.UNAVAILABLE:
         return f"a service cannot be reached ({details}). Is Wayline running? Start it with: wayline up"

@@ -28,9 +28,10 @@ if _version_not_supported:
 class IngestionServiceStub:
     """Accepts events, stores them in the event stream, and parks what it refuses in the dead-letter stream.
 
-    Status codes: INVALID_ARGUMENT when the call itself cannot be read (no events); RESOURCE_EXHAUSTED when the call or
-    the stream is over a limit (nothing of the call was stored); UNAVAILABLE when the event stream cannot be reached
-    (what was stored of the call counts once when it is sent again, thanks to its message ids).
+    Status codes: INVALID_ARGUMENT when the call itself cannot be read (no events, not a batch); RESOURCE_EXHAUSTED when
+    the call is over a limit (nothing of it was stored) or the stream is full; UNAVAILABLE when the event stream cannot be
+    reached. After the last two, send the same events again: what was stored of them counts once, thanks to their
+    message ids, and the rest follows in its order.
     """
 
     def __init__(self, channel):
@@ -64,9 +65,10 @@ class IngestionServiceStub:
 class IngestionServiceServicer:
     """Accepts events, stores them in the event stream, and parks what it refuses in the dead-letter stream.
 
-    Status codes: INVALID_ARGUMENT when the call itself cannot be read (no events); RESOURCE_EXHAUSTED when the call or
-    the stream is over a limit (nothing of the call was stored); UNAVAILABLE when the event stream cannot be reached
-    (what was stored of the call counts once when it is sent again, thanks to its message ids).
+    Status codes: INVALID_ARGUMENT when the call itself cannot be read (no events, not a batch); RESOURCE_EXHAUSTED when
+    the call is over a limit (nothing of it was stored) or the stream is full; UNAVAILABLE when the event stream cannot be
+    reached. After the last two, send the same events again: what was stored of them counts once, thanks to their
+    message ids, and the rest follows in its order.
     """
 
     def Collect(self, request, context):
@@ -131,9 +133,10 @@ def add_IngestionServiceServicer_to_server(servicer, server):
 class IngestionService:
     """Accepts events, stores them in the event stream, and parks what it refuses in the dead-letter stream.
 
-    Status codes: INVALID_ARGUMENT when the call itself cannot be read (no events); RESOURCE_EXHAUSTED when the call or
-    the stream is over a limit (nothing of the call was stored); UNAVAILABLE when the event stream cannot be reached
-    (what was stored of the call counts once when it is sent again, thanks to its message ids).
+    Status codes: INVALID_ARGUMENT when the call itself cannot be read (no events, not a batch); RESOURCE_EXHAUSTED when
+    the call is over a limit (nothing of it was stored) or the stream is full; UNAVAILABLE when the event stream cannot be
+    reached. After the last two, send the same events again: what was stored of them counts once, thanks to their
+    message ids, and the rest follows in its order.
     """
 
     @staticmethod

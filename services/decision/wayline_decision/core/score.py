@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,11 +30,36 @@ class ModelInUse:
     actions: Indices
     columns: Indices
     """For each of the actions, its column of the outputs."""
+    in_order: bool
+    """Every action has the column of its own number, so that nothing need be gathered."""
+    sources: Mapping[int, str]
+    """Action to how explanations name this version."""
 
-    @property
-    def source(self) -> str:
-        """As it stands in explanations."""
-        return f"model:{self.name}@{self.version}"
+
+def model_in_use(
+    plan: Plan,
+    manifest_outputs: Sequence[str],
+    *,
+    name: str,
+    version: int,
+    run: Callable[[Rows], Floats],
+    encode: Callable[[Any, Any, Any], Rows],
+    needs_context: bool,
+) -> ModelInUse:
+    """Fit a model version to a plan: see `ModelInUse` and `assign_columns`."""
+    actions, columns = assign_columns(plan, name, manifest_outputs)
+    everything = list(range(len(plan.actions)))
+    return ModelInUse(
+        name=name,
+        version=version,
+        run=run,
+        encode=encode,
+        needs_context=needs_context,
+        actions=actions,
+        columns=columns,
+        in_order=actions.tolist() == columns.tolist() == everything and len(manifest_outputs) == len(everything),
+        sources=dict.fromkeys(actions.tolist(), f"model:{name}@{version}"),
+    )
 
 
 def assign_columns(plan: Plan, name: str, outputs: Sequence[str]) -> tuple[Indices, Indices]:
@@ -57,8 +83,7 @@ def assign_columns(plan: Plan, name: str, outputs: Sequence[str]) -> tuple[Indic
     return np.array([at for at, _ in pairs], np.intp), np.array([column for _, column in pairs], np.intp)
 
 
-@dataclass(frozen=True, slots=True)
-class Scored:
+class Scored(NamedTuple):
     """[customers, A] propensities, where they are from, and what failed."""
 
     propensity: Floats
@@ -77,17 +102,31 @@ def score(plan: Plan, models: Sequence[tuple[ModelInUse, Rows]], customers: int)
         models: each with the rows of all customers, [customers, inputs].
         customers: how many.
     """
-    propensity = np.repeat(plan.base_propensity[np.newaxis], customers, axis=0)
-    sources: dict[int, str] = {}
+    propensity: Floats | None = None
+    sources: Mapping[int, str] = {}
     failures: list[str] = []
     for model, rows in models:
         try:
             outputs = model.run(rows)
         except Exception as error:  # whatever a foreign model does, a decision is still made
-            failures.append(f"{model.source} failed: {type(error).__name__}")
+            failures.append(f"model:{model.name}@{model.version} failed: {type(error).__name__}")
             continue
-        given = outputs[:, model.columns]
-        base = plan.base_propensity[model.actions]
-        propensity[:, model.actions] = np.where(np.isfinite(given), np.clip(given, 0.0, 1.0), base)
-        sources |= dict.fromkeys(model.actions.tolist(), model.source)
-    return Scored(propensity, sources, tuple(failures))
+        if model.in_order:
+            propensity = _probabilities(outputs, plan.base_propensity)
+        else:
+            propensity = base_rates(plan, customers) if propensity is None else propensity
+            given = outputs[:, model.columns]
+            propensity[:, model.actions] = _probabilities(given, plan.base_propensity[model.actions])
+        sources = {**sources, **model.sources} if sources else model.sources
+    return Scored(base_rates(plan, customers) if propensity is None else propensity, sources, tuple(failures))
+
+
+def base_rates(plan: Plan, customers: int) -> Floats:
+    """[customers, A] the catalogue's own propensities."""
+    return np.tile(plan.base_propensity, (customers, 1))
+
+
+def _probabilities(given: Floats, base: Floats) -> Floats:
+    """Between 0 and 1; the base rate for what is no number. One sum tells, nearly always, that there is none."""
+    clipped: Floats = np.minimum(np.maximum(given, 0.0), 1.0)
+    return clipped if math.isfinite(clipped.sum()) else np.where(np.isfinite(given), clipped, base)

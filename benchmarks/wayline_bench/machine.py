@@ -1,0 +1,92 @@
+"""This machine: which processor runs what, and programs that end with us."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from wayline.errors import WaylineError
+
+
+class BenchError(WaylineError):
+    """A benchmark could not run. The message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cores:
+    """One processor for what is measured, another for the load and everything else."""
+
+    server: frozenset[int]
+    load: frozenset[int]
+
+    @property
+    def apart(self) -> bool:
+        """Whether the load leaves the measured process alone."""
+        return bool(self.server) and not self.server & self.load
+
+    def describe(self) -> str:
+        """For people."""
+        return "one processor each for server and load" if self.apart else "server and load share the processors"
+
+
+def choose_cores() -> Cores:
+    """The first two processors that we may use; none at all where processes cannot be pinned."""
+    if not hasattr(os, "sched_getaffinity"):
+        return Cores(frozenset(), frozenset())
+    ours = sorted(os.sched_getaffinity(0))
+    return Cores(frozenset(ours[:1]), frozenset(ours[1:2] or ours[:1]))
+
+
+def pin(pid: int, cpus: frozenset[int]) -> None:
+    """Keep a process that runs already, with all its threads, on `cpus`. Does nothing where it cannot be done."""
+    if not cpus or not hasattr(os, "sched_setaffinity"):
+        return
+    for thread in os.listdir(f"/proc/{pid}/task"):
+        with suppress(ProcessLookupError):  # it ended since
+            os.sched_setaffinity(int(thread), cpus)
+
+
+def python(module: str, *arguments: str) -> list[str]:
+    """The command that runs one of our modules. -P: a file in the current directory cannot stand in for a module."""
+    return [sys.executable, "-P", "-m", module, *arguments]
+
+
+async def run(command: Sequence[str], cpus: frozenset[int], timeout_seconds: float = 40.0) -> str:
+    """Run a program on `cpus` to its end; its output.
+
+    Raises:
+        BenchError: it failed, or took too long.
+    """
+    process = await asyncio.create_subprocess_exec(
+        *_launched(command, cpus), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    try:
+        out, err = await asyncio.wait_for(process.communicate(), timeout_seconds)
+    except TimeoutError:
+        raise BenchError(f"{command[0]} took more than {timeout_seconds:g} s") from None
+    finally:
+        if process.returncode is None:
+            process.kill()
+    if process.returncode:
+        raise BenchError(f"{' '.join(command[:4])} ended with {process.returncode}: {err.decode()[-2_000:]}")
+    return out.decode()
+
+
+async def run_json(command: Sequence[str], cpus: frozenset[int], timeout_seconds: float = 40.0) -> Any:
+    """Run a program that prints one JSON document."""
+    return json.loads(await run(command, cpus, timeout_seconds))
+
+
+def _launched(command: Sequence[str], cpus: frozenset[int]) -> list[str]:
+    """As the cluster starts its processes: tied to our life, and to its processors from its first instruction on."""
+    import wayline.cluster.launch as launch
+
+    launcher = str(Path(launch.__file__))
+    return [sys.executable, "-I", "-S", launcher, str(os.getpid()), ",".join(map(str, sorted(cpus))), *command]

@@ -1,0 +1,1 @@
+"""The e-mail trial of Kevin Hillstrom's MineThatData challenge, through Wayline."""

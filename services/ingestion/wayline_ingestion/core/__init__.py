@@ -1,0 +1,1 @@
+"""What is pure: the rules that an event must meet."""

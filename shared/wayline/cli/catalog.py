@@ -1,0 +1,198 @@
+"""`wayline catalog`: check, apply and look at the catalogue."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from wayline.cli import support
+
+if TYPE_CHECKING:  # the rest is imported when a command runs: `--help` stays quick
+    from wayline.catalog.model import Catalog
+    from wayline.catalog.problems import CatalogInvalid, Problem
+    from wayline.catalog.store import CatalogStore
+
+app = typer.Typer(
+    help="Check, apply and look at the catalogue: what can be offered to whom.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+)
+Where = Annotated[Path, typer.Argument(help="A YAML file, or a directory of *.yaml files.", metavar="PATH")]
+_WIDTH = 150
+
+
+@app.command()
+def validate(path: Where, as_json: support.Json = False) -> None:
+    """Check a catalogue, and list every problem with its file and line. Ends with 1 when there is one.
+
+    Examples:
+
+    - `wayline catalog validate shop/`
+
+    - `wayline catalog validate shop.yaml --json`
+    """
+    from wayline.catalog.load import load
+    from wayline.catalog.problems import CatalogInvalid
+
+    try:
+        catalog = load(path)
+    except CatalogInvalid as error:
+        if as_json:
+            problems = [asdict(problem) for problem in error.problems]
+            support.print_json({"valid": False, "problems": problems, "left_out": error.left_out})
+        else:
+            _print_problems(error)
+        raise typer.Exit(1) from None
+    if as_json:
+        support.print_json({"valid": True, "problems": [], "left_out": 0, **_figures(catalog)})
+    else:
+        support.out.print(f"{path}: no problems; {_in_words(catalog)}.", markup=False, highlight=False, soft_wrap=True)
+
+
+@app.command()
+def apply(path: Where, nats: support.Nats = support.NATS_URL, as_json: support.Json = False) -> None:
+    """Check a catalogue and make it the one that decides. Running services change over within a second.
+
+    Nothing happens when it has a problem, or when it is the same as the current one.
+
+    Examples:
+
+    - `wayline catalog apply shop/`
+
+    - `wayline catalog apply shop/ --nats nats://nats.example.org:4222`
+    """
+    from wayline.catalog.load import load
+    from wayline.catalog.problems import CatalogInvalid
+
+    try:
+        catalog = load(path)
+    except CatalogInvalid as error:
+        _print_problems(error)
+        raise typer.Exit(1) from None
+    revision, changed = asyncio.run(apply_if_new(catalog, nats))
+    if as_json:
+        support.print_json({"revision": revision, "changed": changed, **_figures(catalog)})
+    elif changed:
+        support.out.print(f"Revision {revision} serves: {_in_words(catalog)}.", highlight=False, soft_wrap=True)
+    else:
+        support.out.print(f"Nothing to do: the current revision {revision} is the same.", highlight=False)
+
+
+@app.command()
+def show(
+    revision: Annotated[int | None, typer.Option(min=1, help="Which one. Default: the current one.")] = None,
+    nats: support.Nats = support.NATS_URL,
+    as_json: support.Json = False,
+) -> None:
+    """Show the catalogue that decides: actions with their treatments and rules, placements, traits.
+
+    Examples:
+
+    - `wayline catalog show`
+
+    - `wayline catalog show --revision 3 --json`
+    """
+    from wayline.cli.catalog_view import render
+
+    number, catalog = asyncio.run(_fetch(revision, nats))
+    if as_json:
+        data = catalog.model_dump(mode="json", exclude_unset=True)
+        support.print_json({"revision": number, "catalog": data})
+        return
+    for part in render(catalog, number):
+        support.out.print(part)
+
+
+async def apply_if_new(catalog: Catalog, url: str) -> tuple[int, bool]:
+    """Make `catalog` current. Returns its revision, and False when that one served already."""
+    from wayline import settings
+    from wayline.catalog.store import open_store
+
+    limits = settings.read(settings.CatalogSettings)
+    async with support.connection(url) as client:
+        store = await open_store(client.jetstream(), replicas=limits.replicas, max_bytes=limits.catalog_max_bytes)
+        current = await store.current_revision()
+        if current and await _is_same(store, current, catalog):
+            return current, False
+        return await store.apply(catalog), True
+
+
+async def _is_same(store: CatalogStore, revision: int, catalog: Catalog) -> bool:
+    from wayline.errors import Poison
+
+    try:
+        return await store.fetch(revision) == catalog
+    except Poison as error:
+        # Applying is how an unreadable revision is mended.
+        support.err.print(f"{error}; it is replaced", style="yellow", markup=False, highlight=False)
+        return False
+
+
+async def _fetch(revision: int | None, url: str) -> tuple[int, Catalog]:
+    from nats.js.errors import BucketNotFoundError
+
+    from wayline.bus import CATALOG_BUCKET
+    from wayline.catalog.store import CatalogStore
+    from wayline.errors import NotFound
+
+    async with support.connection(url) as client:
+        try:
+            store = CatalogStore(await client.jetstream().key_value(CATALOG_BUCKET))
+        except BucketNotFoundError:
+            current = 0
+        else:
+            current = await store.current_revision()
+        if not current:
+            raise NotFound("no catalogue has been applied yet. Apply one with: wayline catalog apply PATH")
+        wanted = revision or current
+        return wanted, await store.fetch(wanted)
+
+
+def _figures(catalog: Catalog) -> dict[str, Any]:
+    from wayline.catalog.check import expressions
+
+    actions = [action for _, _, action in catalog.actions()]
+    return {
+        "name": catalog.name,
+        "actions": len(actions),
+        "treatments": sum(len(action.treatments) for action in actions),
+        "rules": len({text for _, text, _ in expressions(catalog)}),
+        "traits": len(catalog.traits),
+        "placements": len(catalog.placements),
+    }
+
+
+def _in_words(catalog: Catalog) -> str:
+    figures = _figures(catalog)
+    return (
+        f"{figures['actions']} actions with {figures['treatments']} treatments, {figures['rules']} different rules, "
+        f"{figures['placements']} placements, {figures['traits']} traits"
+    )
+
+
+def _print_problems(error: CatalogInvalid) -> None:
+    for problem in error.problems:
+        support.err.print(str(problem), style="bold", markup=False, highlight=False, soft_wrap=True)
+        for line in _excerpt(problem):
+            support.err.print(line, markup=False, highlight=False, soft_wrap=True)
+    count = len(error.problems) + error.left_out
+    more = f"; {error.left_out} are not shown" if error.left_out else ""
+    words = "1 problem" if count == 1 else f"{count} problems{more}"
+    support.err.print(words, style="red", markup=False, highlight=False)
+
+
+def _excerpt(problem: Problem) -> list[str]:
+    """The line that the problem is on, and a caret below the column."""
+    if not problem.line:
+        return []
+    lines = Path(problem.file).read_text(encoding="utf-8", errors="replace").split("\n")
+    if problem.line > len(lines):
+        return []
+    start = max(0, problem.column - _WIDTH // 2)
+    text = lines[problem.line - 1].replace("\t", " ").rstrip()[start : start + _WIDTH]
+    margin = f"{problem.line:>5} | "
+    return [margin + text, " " * (len(margin) - 2) + "| " + " " * (problem.column - 1 - start) + "^"]

@@ -1,0 +1,194 @@
+"""`wayline up`: everything on this machine. `wayline status`: how it is."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from wayline.cli import support
+from wayline.cli.catalog import apply_if_new
+
+if TYPE_CHECKING:  # the rest is imported when a command runs: `--help` stays quick
+    from wayline.catalog.model import Catalog
+    from wayline.cluster import Addresses, Cluster, ClusterEvent
+
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Plan:
+    """What to do once everything runs."""
+
+    catalog: Catalog | None
+    demo: bool
+    as_json: bool
+
+
+def up(
+    data: Annotated[Path, typer.Option(help="Directory for all state; a second start goes on with it.")] = Path("data"),
+    host: Annotated[str, typer.Option(help="Address to listen on. There is no authentication.")] = "127.0.0.1",
+    port_base: Annotated[
+        int | None,
+        typer.Option(min=1, max=65_531, help="Use ports N to N+4. Default: NATS 4222, services 7001 to 7004."),
+    ] = None,
+    sync: Annotated[
+        Literal["periodic", "always"],
+        typer.Option(help="When NATS syncs its files: every two minutes, or before it acknowledges (slower)."),
+    ] = "periodic",
+    catalog: Annotated[Path | None, typer.Option(help="Directory or file of a catalogue to apply.")] = None,
+    example: Annotated[str | None, typer.Option(help="Apply the catalogue of an example, such as shoe-shop.")] = None,
+    demo: Annotated[bool, typer.Option("--demo", help="Walk through a customer's journey.")] = False,
+    as_json: support.Json = False,
+) -> None:
+    """Start NATS and every service here, and keep them running until Ctrl-C."""
+    from wayline.cluster import Cluster, Ports
+
+    if catalog and example:
+        support.fail("give --catalog or --example, not both", code=2)
+    plan = _Plan(catalog=_read(catalog, example), demo=demo, as_json=as_json)
+    if host not in _LOOPBACK:
+        support.err.print(
+            f"Listening on {host}: there is no authentication, so whoever reaches these ports can use them.",
+            style="yellow",
+        )
+    ports = Ports() if port_base is None else Ports.from_base(port_base)
+    cluster = Cluster(data, host=host, ports=ports, sync=sync, on_event=_Narrator())
+    asyncio.run(_until_signal(cluster, plan))
+
+
+def status(
+    nats: support.Nats = support.NATS_URL,
+    ingestion: support.Ingestion = support.INGESTION_ADDRESS,
+    profile: support.Profile = support.PROFILE_ADDRESS,
+    prediction: support.Prediction = support.PREDICTION_ADDRESS,
+    decision: support.Decision = support.DECISION_ADDRESS,
+    as_json: support.Json = False,
+) -> None:
+    """Ask NATS and every service how it is. Ends with 1 when one is not well."""
+    from wayline.cluster import Addresses
+
+    addresses = Addresses(nats=nats, ingestion=ingestion, profile=profile, prediction=prediction, decision=decision)
+    rows = asyncio.run(_ask(addresses))
+    if as_json:
+        support.print_json(rows)
+    else:
+        table = Table("process", "address", "state")
+        for row in rows:
+            colour = "green" if row["ready"] else "yellow" if row["healthy"] else "red"
+            table.add_row(row["name"], escape(row["address"]), f"[{colour}]{escape(row['state'])}[/]")
+        support.out.print(table)
+    if not all(row["healthy"] for row in rows):
+        raise typer.Exit(1)
+
+
+def _read(catalog: Path | None, example: str | None) -> Catalog | None:
+    """The catalogue, checked: a bad one is refused before anything starts."""
+    if not catalog and not example:
+        return None
+    from wayline.catalog.examples import example_path
+    from wayline.catalog.load import load
+
+    return load(catalog or example_path(example or ""))
+
+
+async def _until_signal(cluster: Cluster, plan: _Plan) -> None:
+    """Run until SIGINT or SIGTERM, which may come at any time; a second one waits for nobody."""
+    running = asyncio.create_task(_run(cluster, plan))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, running.cancel)
+    with suppress(asyncio.CancelledError):
+        await running
+
+
+async def _run(cluster: Cluster, plan: _Plan) -> None:
+    async with cluster:
+        revision = None
+        if plan.catalog:
+            revision, _ = await apply_if_new(plan.catalog, cluster.addresses.nats)
+        _introduce(cluster, revision, plan)
+        if plan.demo:
+            from wayline.cli.demo import run_journey
+
+            await run_journey(cluster.addresses, support.err if plan.as_json else support.out)
+            support.err.print("Everything runs on. Stop it with Ctrl-C.", style="bold")
+        await asyncio.Event().wait()  # until cancelled
+
+
+def _introduce(cluster: Cluster, revision: int | None, plan: _Plan) -> None:
+    addresses = asdict(cluster.addresses)
+    if plan.as_json:
+        print(json.dumps({"addresses": addresses, "catalog_revision": revision}), flush=True)
+        return
+    table = Table("process", "address", "log", title="Wayline is up", title_justify="left")
+    for name, address in addresses.items():
+        table.add_row(name, address, escape(_short(cluster.log(name))))
+    support.out.print(table)
+    if revision is not None:
+        support.out.print(f"Catalogue revision {revision} serves.")
+    if addresses != asdict(_default_addresses()):
+        support.out.print("For other commands, in their terminal:")
+        support.out.print("export " + " ".join(_variables(addresses)), soft_wrap=True, highlight=False)
+    if not plan.demo:
+        support.out.print("Stop with Ctrl-C.", style="bold")
+
+
+def _default_addresses() -> Addresses:
+    from wayline.cluster import Addresses, Ports
+
+    return Addresses.of("127.0.0.1", Ports())
+
+
+def _variables(addresses: dict[str, str]) -> list[str]:
+    names = {name: f"WAYLINE_{name.upper()}_ADDRESS" for name in addresses} | {"nats": "WAYLINE_NATS_URL"}
+    return [f"{names[name]}={address}" for name, address in addresses.items()]
+
+
+def _short(path: Path) -> str:
+    """Relative to the current directory where that is shorter to read."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+class _Narrator:
+    """Tells, on standard error, what a person wants to know: deaths and returns, not the ordinary start."""
+
+    def __init__(self) -> None:
+        self._died: set[str] = set()
+
+    def __call__(self, event: ClusterEvent) -> None:
+        match event.kind:
+            case "died":
+                self._died.add(event.name)
+                self._say(f"{event.name} {event.detail}", "red")
+            case "healthy" if event.name in self._died:
+                self._died.discard(event.name)
+                self._say(f"{event.name} is well again (process {event.pid})", "green")
+            case "warning":
+                self._say(f"{event.name}: {event.detail}", "yellow")
+
+    def _say(self, text: str, style: str) -> None:
+        support.err.print(text, style=style, markup=False, highlight=False)
+
+
+async def _ask(addresses: Addresses) -> list[dict[str, Any]]:
+    """A row per process: name, address, healthy (it lives), ready (it takes traffic), state (in words)."""
+    from wayline.health import probe, probe_nats
+
+    async def row(name: str, address: str) -> dict[str, Any]:
+        if name == "nats":
+            health = ready = await probe_nats(address)
+        else:
+            service = f"wayline.v1.{name.capitalize()}Service"
+            health, ready = await asyncio.gather(probe(address), probe(address, service))
+        state = "ready" if ready.healthy else f"alive, {ready.detail}" if health.healthy else health.detail
+        return {"name": name, "address": address, "healthy": health.healthy, "ready": ready.healthy, "state": state}
+
+    return list(await asyncio.gather(*(row(name, address) for name, address in asdict(addresses).items())))

@@ -1,0 +1,35 @@
+"""What all tests share: a real NATS server, emptied before each test that asks for JetStream."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+
+import nats
+import pytest
+from nats.js import JetStreamContext
+from tests.support.nats import NatsServer
+
+
+@pytest.fixture(scope="session")
+def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
+    """One server for the whole run. A test that kills a server starts its own `NatsServer`."""
+    with NatsServer(tmp_path_factory.mktemp("nats")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def nats_url(nats_server: NatsServer) -> str:
+    """Where the run's server listens. It is not emptied: ask for `js` as well where that matters."""
+    return nats_server.url
+
+
+@pytest.fixture
+async def js(nats_url: str) -> AsyncIterator[JetStreamContext]:
+    """JetStream on the run's server, without a stream, bucket or object store."""
+    client = await nats.connect(nats_url)
+    context = client.jetstream()
+    for stream in await context.streams_info():
+        assert stream.config.name is not None
+        await context.delete_stream(stream.config.name)
+    yield context
+    await client.close()
