@@ -58,7 +58,7 @@ async def by_h2load(target: Target, bodies: Sequence[bytes], seconds: float, dir
         commands.append(
             [
                 "h2load",
-                *("-D", str(seconds), "-c", "1", "-m", str(STREAMS), "-d", str(file)),
+                *("-D", f"{seconds * 1_000:.0f}ms", "-c", "1", "-m", str(STREAMS), "-d", str(file)),
                 *("-H", "content-type: application/grpc", "-H", "te: trailers"),
                 f"http://{target.address}{target.path}",
             ]

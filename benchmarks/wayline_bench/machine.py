@@ -6,12 +6,12 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+from wayline.cluster import launch
 from wayline.errors import WaylineError
 
 
@@ -79,6 +79,17 @@ async def run(command: Sequence[str], cpus: frozenset[int], timeout_seconds: flo
     return out.decode()
 
 
+@asynccontextmanager
+async def running(command: Sequence[str], cpus: frozenset[int]) -> AsyncIterator[None]:
+    """Run a server on `cpus` for as long as the block lasts."""
+    process = await asyncio.create_subprocess_exec(*_launched(command, cpus))
+    try:
+        yield
+    finally:
+        process.terminate()
+        await process.wait()
+
+
 async def run_json(command: Sequence[str], cpus: frozenset[int], timeout_seconds: float = 40.0) -> Any:
     """Run a program that prints one JSON document."""
     return json.loads(await run(command, cpus, timeout_seconds))
@@ -86,7 +97,4 @@ async def run_json(command: Sequence[str], cpus: frozenset[int], timeout_seconds
 
 def _launched(command: Sequence[str], cpus: frozenset[int]) -> list[str]:
     """As the cluster starts its processes: tied to our life, and to its processors from its first instruction on."""
-    import wayline.cluster.launch as launch
-
-    launcher = str(Path(launch.__file__))
-    return [sys.executable, "-I", "-S", launcher, str(os.getpid()), ",".join(map(str, sorted(cpus))), *command]
+    return [sys.executable, "-I", "-S", launch.__file__, str(os.getpid()), ",".join(map(str, sorted(cpus))), *command]

@@ -90,13 +90,6 @@ def percentile(values: Sequence[float], share: float) -> float:
     return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]
 
 
-def median(values: Sequence[float]) -> float:
-    """The middle value; of an even number of values the mean of the two in the middle."""
-    ordered = sorted(values)
-    middle = len(ordered) // 2
-    return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
-
-
 def percentiles(values: Sequence[float], digits: int = 3) -> Mapping[str, float]:
     """p50 and p99."""
     return {"p50": round(percentile(values, 0.5), digits), "p99": round(percentile(values, 0.99), digits)}

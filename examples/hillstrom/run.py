@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from hillstrom.report import as_dict, print_report
-from hillstrom.trial import Outcome, run_trial
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from hillstrom.report import as_dict, print_report
+from hillstrom.trial import Outcome, run_trial
 from wayline.cli import support
 from wayline.cluster import Addresses, Cluster, Ports
 

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import grpc
+from tests.support.ports import free_port
 
 from wayline_ingestion.app import build
 from wayline_ingestion.settings import IngestionSettings
-
-
-def free_port() -> int:
-    """A port that no one listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @asynccontextmanager

@@ -88,4 +88,3 @@ def _check(results: Sequence[ingestion_pb2.EventResult]) -> None:
     for result in results:
         if result.status == ingestion_pb2.EVENT_STATUS_REJECTED:
             raise NotAccepted(f"{result.message_id}: {result.rejection.field}: {result.rejection.expected}")
-

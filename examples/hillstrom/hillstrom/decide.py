@@ -75,9 +75,7 @@ async def decide_all(
     return [action for chunk in chosen for action in chunk]
 
 
-async def _decide(
-    stub: decision_pb2_grpc.DecisionServiceStub, customers: Sequence[Customer], source: str
-) -> list[str]:
+async def _decide(stub: decision_pb2_grpc.DecisionServiceStub, customers: Sequence[Customer], source: str) -> list[str]:
     """One batch on a stream of its own, so that nothing else has to be repeated when it breaks."""
     request = DecideBatchRequest(requests=[_request(_identifier(one)) for one in customers])
     responses = stub.DecideBatch(iter([request]), timeout=_CALL_SECONDS)

@@ -39,7 +39,9 @@ def export(response: Response, sample: Rows) -> bytes:
     Raises:
         ExportDiffers: they do not.
     """
-    onnx = _compose([to_onnx(model, sample[:1], options={"zipmap": False}, target_opset=_OPSET) for model in response.models])
+    onnx = _compose(
+        [to_onnx(model, sample[:1], options={"zipmap": False}, target_opset=_OPSET) for model in response.models]
+    )
     session = ort.InferenceSession(onnx, providers=["CPUExecutionProvider"])
     difference = float(np.abs(session.run([OUTPUT], {_INPUT: sample})[0] - response.predict(sample)).max())
     if not difference <= _TOLERANCE:
@@ -71,7 +73,7 @@ async def register(address: str, response: Response, onnx: bytes) -> int:
 
 
 def _compose(models: list[ModelProto]) -> bytes:
-    """One graph of several: they share the input, and the second column of each one's chances is a column of the output."""
+    """One graph of several: they share the input, and the second column of each one's chances goes to the output."""
     width = models[0].graph.input[0].type.tensor_type.shape.dim[1].dim_value
     nodes: list[Any] = []
     initializers: list[Any] = [helper.make_tensor("second", TensorProto.INT64, [1], [1])]

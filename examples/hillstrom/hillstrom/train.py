@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -50,7 +51,7 @@ Rows = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Examples:
-    """The training half as numbers: [n, inputs], and for each row the column of its arm and whether there was a visit."""
+    """The training half as numbers: [n, inputs], and for each row the column of its arm, and whether a visit came."""
 
     rows: Rows
     arms: NDArray[np.intp]
@@ -75,10 +76,7 @@ def examples_of(known: Sequence[Known], schema: Schema) -> Examples:
     compiler = RuleCompiler(schema)
     encoder = InputEncoder(ModelManifest(inputs=INPUTS), schema, compiler)
     context, now = schema.context(), datetime.now(UTC)  # the inputs read neither
-    rows = [
-        encoder.encode(one.traits, context, compiler.activation(one.traits, context, now))
-        for one in known
-    ]
+    rows = [encoder.encode(one.traits, context, compiler.activation(one.traits, context, now)) for one in known]
     return Examples(
         np.stack(rows),
         np.array([ARMS.index(one.traits.arm) for one in known], np.intp),
@@ -113,15 +111,19 @@ def candidates() -> dict[str, Callable[[], BaseEstimator]]:
     """Logistic regressions by name: with and without interactions, and more or less regularised."""
     found: dict[str, Callable[[], BaseEstimator]] = {}
     for strength in _REGULARISATIONS:
-        found[f"linear, C={strength:g}"] = lambda c=strength: make_pipeline(StandardScaler(), _logistic(c))
-        found[f"with interactions, C={strength:g}"] = lambda c=strength: make_pipeline(
-            StandardScaler(), PolynomialFeatures(2, include_bias=False), StandardScaler(), _logistic(c)
-        )
+        found[f"linear, C={strength:g}"] = partial(_linear, strength)
+        found[f"with interactions, C={strength:g}"] = partial(_with_interactions, strength)
     return found
 
 
-def _logistic(strength: float) -> LogisticRegression:
-    return LogisticRegression(C=strength, max_iter=1_000)
+def _linear(strength: float) -> BaseEstimator:
+    return make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=1_000))
+
+
+def _with_interactions(strength: float) -> BaseEstimator:
+    products = PolynomialFeatures(2, include_bias=False)
+    logistic = LogisticRegression(C=strength, max_iter=1_000)
+    return make_pipeline(StandardScaler(), products, StandardScaler(), logistic)
 
 
 def _out_of_fold(make: Callable[[], BaseEstimator], examples: Examples) -> Floats:

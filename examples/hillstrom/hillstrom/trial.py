@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from rich.progress import Progress
@@ -17,7 +18,7 @@ from hillstrom.events import batches, events_of, identify
 from hillstrom.export import NAME, export, register
 from hillstrom.reader import Customer, read_trial
 from hillstrom.setup import use_catalog
-from hillstrom.train import Examples, Response, candidates, examples_of, train
+from hillstrom.train import Response, candidates, examples_of, train
 from hillstrom.views import Known, read_back
 from wayline.catalog.schema import Schema, build_schema
 from wayline.cluster import Addresses
@@ -43,20 +44,95 @@ class Outcome:
     """Of each step."""
 
 
-@dataclass(frozen=True, slots=True)
+class _Step:
+    """One bar."""
+
+    def __init__(self, bars: Progress, name: str, total: int) -> None:
+        self._bars = bars
+        self._total = total
+        self._task = bars.add_task(name, total=total)
+
+    def advance(self, by: int = 1) -> None:
+        self._bars.advance(self._task, by)
+
+    def left(self, still: int) -> None:
+        self._bars.update(self._task, completed=max(0, self._total - still))
+
+
 class _Steps:
     """The bars, and how long each step took."""
 
-    bars: Progress
-    seconds: dict[str, float]
+    def __init__(self, bars: Progress) -> None:
+        self._bars = bars
+        self.seconds: dict[str, float] = {}
 
-    def begin(self, name: str, total: int) -> _Step:
-        return _Step(self, name, self.bars.add_task(name, total=total), time.perf_counter())
+    @contextmanager
+    def step(self, name: str, total: int = 1) -> Iterator[_Step]:
+        started = time.perf_counter()
+        step = _Step(self._bars, name, total)
+        yield step
+        step.left(0)
+        self.seconds[name.lower()] = time.perf_counter() - started
 
 
-@dataclass(frozen=True, slots=True)
-class _Step:
-    steps: _Steps
-    name: str
-    task: int
-    started: float
+async def run_trial(csv: Path, addresses: Addresses, bars: Progress) -> Outcome:
+    """Import, learn from one half, decide for the other, and compare.
+
+    Args:
+        csv: the trial's file.
+        addresses: of a running system.
+        bars: shown meanwhile.
+
+    Raises:
+        WaylineError: the file is not the trial, or something went another way than it must.
+        grpc.aio.AioRpcError: a service refused something, or stayed away.
+    """
+    steps = _Steps(bars)
+    with steps.step("Read the file"):
+        customers = await asyncio.to_thread(read_trial, csv)
+    with steps.step("Apply the catalogue"):
+        catalog = await use_catalog(CATALOG, addresses, identify(customers[0]))
+    accepted = await _import(customers, addresses, steps)
+    with steps.step("Fold the events", accepted) as step:
+        statistics = await wait_until_folded(addresses.profile, step.left)
+    schema = build_schema(catalog)
+    known = await _read_back(customers, addresses, schema, steps)
+    response, onnx = await _train(known, schema, steps)
+    others = [one for one in customers if not one.training]
+    with steps.step("Register the model"):
+        source = f"model:{NAME}@{await register(addresses.prediction, response, onnx)}"
+        await wait_for_model(addresses.decision, others[0], source)
+    with steps.step("Decide for the other half", len(others)) as step:
+        actions = await decide_all(addresses.decision, others, source, step.advance)
+    return Outcome(
+        events_accepted=accepted,
+        profiles=len(known),
+        statistics=statistics,
+        response=response,
+        evaluation=evaluate(others, actions),
+        decided=len(actions),
+        seconds=steps.seconds,
+    )
+
+
+async def _import(customers: Sequence[Customer], addresses: Addresses, steps: _Steps) -> int:
+    total = sum(1 + one.training * (1 + one.visit + one.conversion) for one in customers)
+    with steps.step("Send the events", total) as step:
+        return await send(addresses.ingestion, batches(map(events_of, customers), BATCH), step.advance)
+
+
+async def _read_back(customers: Sequence[Customer], addresses: Addresses, schema: Schema, steps: _Steps) -> list[Known]:
+    known: list[Known] = []
+    with steps.step("Read the profiles back", len(customers)) as step:
+        async for chunk in read_back(addresses.profile, customers, schema):
+            known += chunk
+            step.advance(len(chunk))
+    return known
+
+
+async def _train(known: Sequence[Known], schema: Schema, steps: _Steps) -> tuple[Response, bytes]:
+    learning = [one for one in known if one.customer.training]
+    with steps.step("Train the model", len(candidates()) + 1) as step:
+        examples = await asyncio.to_thread(examples_of, learning, schema)
+        response = await asyncio.to_thread(train, examples, step.advance)
+        return response, await asyncio.to_thread(export, response, examples.rows)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from hillstrom import client
@@ -43,9 +44,7 @@ async def read_back(address: str, customers: Sequence[Customer], schema: Schema)
             chunk = customers[start : start + _CHUNK]
             keys = [identity_key("user_id", customer_id(one.number)) for one in chunk]
             request = profile_pb2.BatchGetViewsRequest(identity_keys=keys)
-            response: profile_pb2.BatchGetViewsResponse = await client.patiently(
-                lambda request=request: stub.BatchGetViews(request, timeout=_CALL_SECONDS)
-            )
+            response = await client.patiently(partial(stub.BatchGetViews, request, timeout=_CALL_SECONDS))
             found = {key: view.traits for view in response.views for key in view.identity_keys}
             yield [_known(one, found.get(key), schema) for one, key in zip(chunk, keys, strict=True)]
 
@@ -63,5 +62,7 @@ def _known(customer: Customer, traits: bytes | None, schema: Schema) -> Known:
     )
     held = (profile.arm, profile.visits, profile.orders, profile.spend)
     if held != expected:
-        raise EventsLost(f"row {customer.number}: expected arm, visits, orders, spend {expected}, the profile has {held}")
+        raise EventsLost(
+            f"row {customer.number}: expected arm, visits, orders, spend {expected}, the profile has {held}"
+        )
     return Known(customer, profile)

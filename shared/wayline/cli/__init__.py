@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from wayline.cli import catalog, models, rejected
+from wayline.cli import bench, catalog, models, rejected
 from wayline.cli.demo import demo
 from wayline.cli.support import run_app
 from wayline.cli.up import status, up
@@ -21,6 +21,7 @@ app.command()(up)
 app.command()(demo)
 app.command()(status)
 app.add_typer(models.app)
+app.add_typer(bench.app)
 app.add_typer(catalog.app, name="catalog")
 app.add_typer(rejected.app, name="rejected")
 

@@ -15,6 +15,8 @@ Sync = Literal["periodic", "always"]
 MAX_PAYLOAD_BYTES = 8 << 20
 # Streams and stores reserve their limits when they are created: all of docs/operations.md together, with room to grow.
 MAX_STORE_BYTES = 16 << 30
+# No stream lives in memory, only the positions of watchers.
+MAX_MEMORY_BYTES = 256 << 20
 
 
 def find_nats_server() -> str:
@@ -47,6 +49,7 @@ def configuration(host: str, port: int, store: Path, sync: Sync) -> str:
         "jetstream {",
         f"  store_dir: {json.dumps(str(store.resolve()))}",
         f"  max_file_store: {MAX_STORE_BYTES}",
+        f"  max_memory_store: {MAX_MEMORY_BYTES}",
         *(["  sync_interval: always"] if sync == "always" else []),
         "}",
     ]

@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator
 import grpc
 import pytest
 from nats.js import JetStreamContext
-from tests.support.ingestion import free_port, running_ingestion
+from tests.support.ingestion import running_ingestion
+from tests.support.ports import free_port
 
 from wayline.v1.ingestion_pb2_grpc import IngestionServiceStub
 

@@ -158,13 +158,13 @@ class RocksProfileStore:
     def _sweep(self, family: str, is_old: Any, at_most: int) -> int:
         rows = list(islice(self._families[family].items(from_key=self._sweep_from.get(family)), at_most))
         self._sweep_from[family] = rows[-1][0] + b"\0" if len(rows) == at_most else b""
-        batch = WriteBatch(raw_mode=True)
-        for key, value in rows:
-            if is_old(key, value):
+        old = [key for key, value in rows if is_old(key, value)]
+        if old:
+            batch = WriteBatch(raw_mode=True)
+            for key in old:
                 batch.delete(key, self._handles[family])
-        if not batch.is_empty():
             self._db.write(batch, self._write_options)
-        return len(batch)
+        return len(old)
 
     def _read_positions(self) -> Iterator[tuple[int, int]]:
         for key, value in self._families[META].items(from_key=_PARTITION):

@@ -1,0 +1,102 @@
+"""`wayline bench batch`: decisions for many customers on one stream, scored in vectors."""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from wayline.v1 import decision_pb2
+from wayline_bench import world
+from wayline_bench.machine import BenchError, choose_cores
+from wayline_bench.report import Figure, Limit, Report
+from wayline_bench.system import channel, is_scored, started_world
+from wayline_bench.world import WorldSize
+
+PATH = "/wayline.v1.DecisionService/DecideBatch"
+CHUNK = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchSize:
+    """How much is measured."""
+
+    world: WorldSize = WorldSize()
+    seconds: float = 12.0
+    """Of warm passes; at least one is made."""
+
+
+async def bench(size: BatchSize) -> Report:
+    """Measure.
+
+    Raises:
+        BenchError, ClusterError, grpc.RpcError: it could not run.
+    """
+    cores = choose_cores()
+    async with started_world(size.world, cores) as system:
+        address = system.cluster.addresses.decision
+        chunks = _chunks(size.world)
+        cold, answers = await asyncio.to_thread(_pass, address, chunks)
+        check(answers, size.world.customers)
+        warm_seconds: list[float] = []
+        while not warm_seconds or sum(warm_seconds) < size.seconds:
+            took, answers = await asyncio.to_thread(_pass, address, chunks)
+            warm_seconds.append(took)
+        check(answers, size.world.customers)
+    customers = size.world.customers
+    rate = customers / statistics.median(warm_seconds)
+    return Report(
+        "batch",
+        [
+            Figure("decisions_per_s", round(rate), "views in the cache, median of the passes", Limit(least=10_000)),
+            Figure("cold_decisions_per_s", round(customers / cold), "the first pass: views asked of the profile service"),
+            Figure("customers", customers, f"in each pass, in chunks of {CHUNK}"),
+            Figure("passes", len(warm_seconds), "over all customers"),
+        ],
+        [cores.describe(), "the client passes bytes on unread while it measures: the decision service is the limit"],
+    )
+
+
+def warm(address: str, size: WorldSize) -> None:
+    """Bring every customer's view into the decision service's cache.
+
+    Raises:
+        BenchError: a decision was not made as it should be.
+    """
+    _, answers = _pass(address, _chunks(size))
+    check(answers, size.customers)
+
+
+def check(answers: Sequence[bytes], customers: int) -> None:
+    """Every customer was decided, personally and by the model.
+
+    Raises:
+        BenchError: not so.
+    """
+    decided = 0
+    for answer in answers:
+        for result in decision_pb2.DecideBatchResponse.FromString(answer).results:
+            if not is_scored(result.decision):
+                raise BenchError(f"a decision was not scored by the model: {result.error or result.decision}")
+            decided += 1
+    if decided != customers:
+        raise BenchError(f"{decided} of {customers} customers were decided")
+
+
+def _chunks(size: WorldSize) -> list[bytes]:
+    requests = world.requests(size)
+    return [
+        decision_pb2.DecideBatchRequest(requests=requests[start : start + CHUNK]).SerializeToString()
+        for start in range(0, len(requests), CHUNK)
+    ]
+
+
+def _pass(address: str, chunks: Sequence[bytes]) -> tuple[float, list[bytes]]:
+    """Seconds for all chunks, and the answers as they came."""
+    with channel(address) as connection:
+        call = connection.stream_stream(PATH)
+        started = time.perf_counter()
+        answers = list(call(iter(chunks), timeout=60.0))
+        return time.perf_counter() - started, answers

@@ -1,0 +1,186 @@
+"""`wayline bench decide`: one decision at a time, beside a gRPC server that does nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from itertools import cycle
+from pathlib import Path
+
+import grpc
+
+from wayline.cluster import free_ports
+from wayline.v1 import decision_pb2, decision_pb2_grpc
+from wayline_bench import world
+from wayline_bench.batch import warm
+from wayline_bench.echo import PATH as ECHO_PATH
+from wayline_bench.http2 import write_bodies
+from wayline_bench.load import CONCURRENCY, CONNECTIONS, Rate, Target, by_h2load, by_ourselves, h2load_installed
+from wayline_bench.machine import Cores, choose_cores, python, run, run_json, running
+from wayline_bench.report import Figure, Limit, Report, percentiles
+from wayline_bench.system import channel, started_world
+from wayline_bench.world import WorldSize
+from wayline_decision.settings import DecisionSettings
+
+DECIDE_PATH = "/wayline.v1.DecisionService/Decide"
+_PREFIX_BYTES = 5
+_WARM_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecideSize:
+    """How much is measured."""
+
+    world: WorldSize = WorldSize()
+    rounds: int = 4
+    seconds: float = 15.0
+    """Of measuring, all parts together."""
+
+    @property
+    def part_seconds(self) -> float:
+        """The load takes two parts a round and two more; latency and the path in process take two each."""
+        return self.seconds / (2 * self.rounds + 6)
+
+
+@dataclass(frozen=True, slots=True)
+class _Bench:
+    """What all parts need."""
+
+    cores: Cores
+    directory: Path
+    bodies: Sequence[bytes]
+    part_seconds: float
+
+    @property
+    def file(self) -> Path:
+        """All bodies, for our own generator."""
+        return self.directory / "bodies"
+
+    def target(self, address: str, path: str) -> Target:
+        """Called from the load's processor."""
+        return Target(address=address, path=path, cpus=self.cores.load)
+
+    async def load(self, target: Target, at: int) -> Rate:
+        """One part of load; `at` chooses the customers where only a few are asked about."""
+        if h2load_installed():
+            chosen = [self.bodies[(at * CONNECTIONS + one) * 997 % len(self.bodies)] for one in range(CONNECTIONS)]
+            return await by_h2load(target, chosen, self.part_seconds, self.directory)
+        return await by_ourselves(target, self.file, self.part_seconds)
+
+
+async def bench(size: DecideSize) -> Report:
+    """Measure.
+
+    Raises:
+        BenchError, ClusterError, grpc.RpcError: it could not run.
+    """
+    cores = choose_cores()
+    async with started_world(size.world, cores) as system:
+        requests = world.requests(size.world)
+        one = _Bench(cores, system.directory, world.encoded(requests), size.part_seconds)
+        write_bodies(one.file, one.bodies)
+        address = system.cluster.addresses.decision
+        await asyncio.to_thread(warm, address, size.world)
+        decide = one.target(address, DECIDE_PATH)
+        everyone = await by_ourselves(decide, one.file, 2 * one.part_seconds)
+        async with _echo_server(cores, round(everyone.response_bytes) - _PREFIX_BYTES) as echo_address:
+            echo = one.target(echo_address, ECHO_PATH)
+            await by_ourselves(echo, one.file, _WARM_SECONDS)
+            pairs = [(await one.load(echo, at), await one.load(decide, at)) for at in range(size.rounds)]
+            decide_ms = await asyncio.to_thread(_decide_latency, address, requests, one.part_seconds)
+            echo_ms = await asyncio.to_thread(_echo_latency, echo_address, one.bodies, one.part_seconds)
+    alone = await _in_process(size.world.customers, 2 * one.part_seconds, cores)
+    return _report(pairs, everyone, decide_ms, echo_ms, alone, cores)
+
+
+async def profile(size: DecideSize) -> str:
+    """Where the time of the path in process goes."""
+    arguments = ("wayline_bench.in_process", str(size.seconds / 3), "--customers", str(size.world.customers))
+    return await run(python(*arguments, "--profile"), choose_cores().server)
+
+
+@asynccontextmanager
+async def _echo_server(cores: Cores, response_bytes: int) -> AsyncIterator[str]:
+    port = free_ports().decision
+    threads = DecisionSettings.model_fields["decision_threads"].default
+    command = python("wayline_bench.echo", str(port), str(threads), str(response_bytes))
+    async with running(command, cores.server):
+        address = f"127.0.0.1:{port}"
+        with channel(address) as connection:
+            await asyncio.to_thread(grpc.channel_ready_future(connection).result, 10)
+        yield address
+
+
+def _decide_latency(address: str, requests: Sequence[decision_pb2.DecideRequest], seconds: float) -> list[float]:
+    with channel(address) as connection:
+        stub = decision_pb2_grpc.DecisionServiceStub(connection)
+        return list(_timed(stub.Decide, requests, seconds))
+
+
+def _echo_latency(address: str, bodies: Sequence[bytes], seconds: float) -> list[float]:
+    with channel(address) as connection:
+        return list(_timed(connection.unary_unary(ECHO_PATH), bodies, seconds))
+
+
+def _timed(
+    call: grpc.UnaryUnaryMultiCallable, questions: Sequence[bytes | decision_pb2.DecideRequest], seconds: float
+) -> Iterator[float]:
+    """Milliseconds of each call of one caller who waits for each answer."""
+    deadline = time.perf_counter() + seconds
+    for question in cycle(questions):
+        started = time.perf_counter()
+        call(question, timeout=5.0)
+        ended = time.perf_counter()
+        yield (ended - started) * 1_000
+        if ended > deadline:
+            return
+
+
+async def _in_process(customers: int, seconds: float, cores: Cores) -> dict[str, float]:
+    command = python("wayline_bench.in_process", str(seconds), "--customers", str(customers))
+    found: dict[str, float] = await run_json(command, cores.server)
+    return found
+
+
+def _report(
+    pairs: Sequence[tuple[Rate, Rate]],
+    everyone: Rate,
+    decide_ms: Sequence[float],
+    echo_ms: Sequence[float],
+    alone: dict[str, float],
+    cores: Cores,
+) -> Report:
+    generator = "h2load" if h2load_installed() else "own"
+    echo = statistics.median(echo.calls_per_s for echo, _ in pairs)
+    decide = statistics.median(decide.calls_per_s for _, decide in pairs)
+    ratio = statistics.median(decide.calls_per_s / echo.calls_per_s for echo, decide in pairs)
+    latency, floor = percentiles(decide_ms), percentiles(echo_ms)
+    rounds = len(pairs)
+    figures = [
+        Figure("echo_per_s", round(echo), f"a bare grpcio server, {CONCURRENCY} calls at once, median of {rounds}"),
+        Figure("decide_per_s", round(decide), f"the same load on Decide, median of {rounds}"),
+        Figure("ratio", round(ratio, 3), "median of the ratios round by round", Limit(least=0.4)),
+        Figure("decide_everyone_per_s", round(everyone.calls_per_s), "our own load, through all customers in turn"),
+        Figure("p50_ms", latency["p50"], "Decide, one caller, through all customers in turn"),
+        Figure("p99_ms", latency["p99"], "the same"),
+        Figure("echo_p50_ms", floor["p50"], "the bare server, one caller"),
+        Figure("echo_p99_ms", floor["p99"], "the same"),
+        Figure("in_process_us", alone["in_process_us"], "bytes to bytes in one process, median", Limit(most=120.0)),
+        Figure("in_process_mean_us", alone["in_process_mean_us"], "the same, mean"),
+        Figure("in_process_p99_us", alone["in_process_p99_us"], "the same, 99th percentile"),
+        Figure("in_process_first_us", alone["in_process_first_us"], "the first decision for a customer, median"),
+        Figure("response_bytes", round(everyone.response_bytes) - _PREFIX_BYTES, "of both servers, mean"),
+        Figure("load", generator, f"{CONNECTIONS} connections, {CONCURRENCY // CONNECTIONS} calls at once on each"),
+        Figure("concurrency", CONCURRENCY, "calls at once"),
+    ]
+    notes = [cores.describe()]
+    if generator == "h2load":
+        asked = rounds * CONNECTIONS
+        notes.append(f"h2load sends one request per connection: decide_per_s is over {asked} different customers")
+    spread = [f"{decide.calls_per_s / echo.calls_per_s:.2f}" for echo, decide in pairs]
+    notes.append(f"ratio by round: {', '.join(spread)}")
+    return Report("decide", figures, notes)

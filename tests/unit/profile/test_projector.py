@@ -1,0 +1,182 @@
+"""Which profile an event belongs to, and when two profiles become one."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.support.events import alias, identify, track
+
+from wayline.catalog.model import Catalog
+from wayline.identity import identity_key
+from wayline.v1 import events_pb2, profile_pb2
+from wayline_profile.core.fold import definitions_of
+from wayline_profile.core.projector import MAX_IDENTIFIERS, Commit, Projector, Read
+
+DEFINITIONS = definitions_of(Catalog.model_validate({"traits": {"views": {"kind": "count", "event": "Viewed"}}}))
+Event = events_pb2.Event
+
+
+class World:
+    """What a store would hold after each commit."""
+
+    def __init__(self) -> None:
+        self.identities: dict[bytes, str] = {}
+        self.profiles: dict[str, profile_pb2.Profile] = {}
+        self.seen: set[str] = set()
+
+    def take(self, *events: Event) -> Commit:
+        reads = [Read(0, at, event, event.SerializeToString()) for at, event in enumerate(events, start=1)]
+        commit = Projector(DEFINITIONS, self.identities, self.profiles, self.seen).project(reads)
+        self.identities |= commit.identities
+        self.seen |= set(commit.message_ids)
+        for profile_id, profile in commit.profiles.items():
+            if profile is None:
+                self.profiles.pop(profile_id, None)
+            else:
+                self.profiles[profile_id] = profile
+        return commit
+
+    def of(self, kind: str, value: str) -> profile_pb2.Profile:
+        return self.profiles[self.identities[identity_key(kind, value)]]
+
+
+def names(profile: profile_pb2.Profile) -> set[tuple[str, str]]:
+    return {(one.kind, one.value) for one in profile.identifiers}
+
+
+def test_an_event_of_a_new_visitor_makes_a_profile() -> None:
+    world = World()
+    commit = world.take(track("Viewed", browser="b1"))
+    assert commit.created == commit.folded == 1
+    assert names(world.of("anonymous_id", "b1")) == {("anonymous_id", "b1")}
+
+
+def test_signing_in_keeps_what_the_visitor_did_before() -> None:
+    world = World()
+    world.take(track("Viewed", browser="b1"), identify({"email": "Ada@Example.com "}, user="ada", browser="b1"))
+    ada = world.of("user_id", "ada")
+    assert ada.states["views"].total.count == 1
+    assert world.of("email", "ada@example.com") is world.of("anonymous_id", "b1") is ada
+    assert len(world.profiles) == 1
+
+
+def test_signing_in_on_a_second_browser_merges_its_history() -> None:
+    world = World()
+    world.take(identify(user="ada", browser="b1"), track("Viewed", browser="b1"), track("Viewed", browser="b2"))
+    commit = world.take(identify(user="ada", browser="b2"))
+    assert commit.created == -1
+    assert world.of("user_id", "ada").states["views"].total.count == 2
+
+
+def test_a_profile_is_named_after_its_foremost_identifier_whatever_came_first() -> None:
+    one, other = World(), World()
+    one.take(track("Viewed", browser="b"), identify(user="ada", browser="b"))
+    other.take(identify(user="ada", browser="b"), track("Viewed", browser="b"))
+    assert set(one.profiles) == set(other.profiles) == {identity_key("user_id", "ada").hex()}
+
+
+def test_a_shared_browser_does_not_make_two_users_one() -> None:
+    world = World()
+    world.take(identify(user="ada", browser="b"), identify(user="bob", browser="b"))
+    assert world.of("user_id", "ada") is not world.of("user_id", "bob")
+    assert world.of("anonymous_id", "b") is world.of("user_id", "ada")
+
+
+def test_a_shared_email_address_does_not_make_two_users_one() -> None:
+    world = World()
+    world.take(identify({"email": "home@example.com"}, user="ada"), identify({"email": "home@example.com"}, user="bob"))
+    assert world.of("user_id", "ada") is not world.of("user_id", "bob")
+
+
+def test_an_alias_makes_two_users_one() -> None:
+    world = World()
+    world.take(track("Viewed", user="old"), track("Viewed", user="new"), alias("new", "old"))
+    assert world.of("user_id", "old") is world.of("user_id", "new")
+    assert world.of("user_id", "new").states["views"].total.count == 2
+
+
+def test_a_user_with_two_ids_stays_one_at_the_next_sign_in() -> None:
+    world = World()
+    world.take(track("Viewed", user="old"), alias("new", "old"), identify({"city": "Rome"}, user="new"))
+    assert len(world.profiles) == 1
+
+
+def test_a_track_event_with_both_ids_links_nothing() -> None:
+    world = World()
+    world.take(track("Viewed", user="ada", browser="b"), track("Viewed", browser="b"))
+    assert world.of("user_id", "ada") is not world.of("anonymous_id", "b")
+
+
+def test_a_message_id_counts_once_within_a_batch_and_across_batches() -> None:
+    world = World()
+    first = world.take(track("Viewed", user="u", message_id="m"), track("Viewed", user="u", message_id="m"))
+    again = world.take(track("Viewed", user="u", message_id="m"))
+    assert (first.folded, first.duplicates, again.folded, again.duplicates) == (1, 1, 0, 1)
+    assert world.of("user_id", "u").event_count == 1
+
+
+def test_a_profile_takes_no_more_identifiers_than_its_limit() -> None:
+    world = World()
+    for number in range(MAX_IDENTIFIERS + 5):
+        world.take(identify(user="bot", browser=f"b{number:03}"))
+    assert len(world.of("user_id", "bot").identifiers) == MAX_IDENTIFIERS
+
+
+def test_an_event_without_any_identifier_is_counted_as_poison_and_harms_nothing() -> None:
+    nobody = track("Viewed", user="u")
+    nobody.ClearField("user_id")
+    commit = World().take(nobody, track("Viewed", user="u"))
+    assert (commit.poison, commit.folded) == (1, 1)
+
+
+users, browsers = st.sampled_from(["", "ada"]), st.sampled_from(["b1", "b2", "b3"])
+visits = st.lists(st.tuples(st.booleans(), users, browsers), min_size=1, max_size=15)
+
+
+def made_of(visits_: Sequence[tuple[bool, str, str]]) -> list[Event]:
+    return [
+        identify(user=user, browser=browser, message_id=f"m{number}")
+        if signs_in
+        else track("Viewed", user=user, browser=browser, message_id=f"m{number}")
+        for number, (signs_in, user, browser) in enumerate(visits_)
+    ]
+
+
+@given(visits, st.randoms(use_true_random=False))
+def test_one_users_profile_is_the_same_whatever_the_order(
+    visits_: list[tuple[bool, str, str]], rng: random.Random
+) -> None:
+    events = made_of(visits_)
+    one, other = World(), World()
+    one.take(*events)
+    rng.shuffle(events)
+    other.take(*events)
+    for world in (one, other):
+        assert sum(profile.event_count for profile in world.profiles.values()) == len(events)
+    assert {key: one.profiles[key].SerializeToString(deterministic=True) for key in one.profiles} == {
+        key: other.profiles[key].SerializeToString(deterministic=True) for key in other.profiles
+    }
+
+
+@given(visits, st.integers(1, 15))
+def test_batching_changes_nothing(visits_: list[tuple[bool, str, str]], size: int) -> None:
+    events = made_of(visits_)
+    whole, parts = World(), World()
+    whole.take(*events)
+    for start in range(0, len(events), size):
+        parts.take(*events[start : start + size])
+    assert whole.profiles == parts.profiles
+    assert whole.identities == parts.identities
+
+
+@given(visits)
+def test_every_identifier_leads_to_the_profile_that_lists_it(visits_: list[tuple[bool, str, str]]) -> None:
+    world = World()
+    world.take(*made_of(visits_))
+    for profile_id, profile in world.profiles.items():
+        assert profile.profile_id == profile_id
+        for one in profile.identifiers:
+            assert world.identities[identity_key(one.kind, one.value)] == profile_id
