@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import statistics
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import cycle
@@ -20,7 +20,7 @@ from wayline_bench.batch import warm
 from wayline_bench.echo import PATH as ECHO_PATH
 from wayline_bench.http2 import write_bodies
 from wayline_bench.load import CONCURRENCY, CONNECTIONS, Rate, Target, by_h2load, by_ourselves, h2load_installed
-from wayline_bench.machine import Cores, choose_cores, python, run, run_json, running
+from wayline_bench.machine import Cores, choose_cores, cpu_seconds, python, run, run_json, running
 from wayline_bench.report import Figure, Limit, Report, percentiles
 from wayline_bench.system import channel, started_world
 from wayline_bench.world import WorldSize
@@ -37,13 +37,29 @@ class DecideSize:
 
     world: WorldSize = WorldSize()
     rounds: int = 4
-    seconds: float = 15.0
+    seconds: float = 14.0
     """Of measuring, all parts together."""
 
     @property
     def part_seconds(self) -> float:
         """The load takes two parts a round and two more; latency and the path in process take two each."""
         return self.seconds / (2 * self.rounds + 6)
+
+
+@dataclass(frozen=True, slots=True)
+class _Server:
+    """Where it listens, and the process whose processor time its calls use."""
+
+    target: Target
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What a server managed in one part of the measuring, and what each call cost it."""
+
+    calls_per_s: float
+    cpu_us: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +76,20 @@ class _Bench:
         """All bodies, for our own generator."""
         return self.directory / "bodies"
 
-    def target(self, address: str, path: str) -> Target:
+    def server(self, address: str, path: str, pid: int) -> _Server:
         """Called from the load's processor."""
-        return Target(address=address, path=path, cpus=self.cores.load)
+        return _Server(Target(address=address, path=path, cpus=self.cores.load), pid)
 
-    async def load(self, target: Target, at: int) -> Rate:
+    async def load(self, server: _Server, at: int) -> _Part:
         """One part of load; `at` chooses the customers where only a few are asked about."""
+        used = cpu_seconds(server.pid)
         if h2load_installed():
             chosen = [self.bodies[(at * CONNECTIONS + one) * 997 % len(self.bodies)] for one in range(CONNECTIONS)]
-            return await by_h2load(target, chosen, self.part_seconds, self.directory)
-        return await by_ourselves(target, self.file, self.part_seconds)
+            rate = await by_h2load(server.target, chosen, self.part_seconds, self.directory)
+        else:
+            rate = await by_ourselves(server.target, self.file, self.part_seconds)
+        cpu = (cpu_seconds(server.pid) - used) / (rate.calls_per_s * self.part_seconds)
+        return _Part(rate.calls_per_s, cpu * 1_000_000)
 
 
 async def bench(size: DecideSize) -> Report:
@@ -85,11 +105,11 @@ async def bench(size: DecideSize) -> Report:
         write_bodies(one.file, one.bodies)
         address = system.cluster.addresses.decision
         await asyncio.to_thread(warm, address, size.world)
-        decide = one.target(address, DECIDE_PATH)
-        everyone = await by_ourselves(decide, one.file, 2 * one.part_seconds)
-        async with _echo_server(cores, round(everyone.response_bytes) - _PREFIX_BYTES) as echo_address:
-            echo = one.target(echo_address, ECHO_PATH)
-            await by_ourselves(echo, one.file, _WARM_SECONDS)
+        decide = one.server(address, DECIDE_PATH, system.cluster.pid("decision"))
+        everyone = await by_ourselves(decide.target, one.file, 2 * one.part_seconds)
+        async with _echo_server(cores, round(everyone.response_bytes) - _PREFIX_BYTES) as (echo_address, echo_pid):
+            echo = one.server(echo_address, ECHO_PATH, echo_pid)
+            await by_ourselves(echo.target, one.file, _WARM_SECONDS)
             pairs = [(await one.load(echo, at), await one.load(decide, at)) for at in range(size.rounds)]
             decide_ms = await asyncio.to_thread(_decide_latency, address, requests, one.part_seconds)
             echo_ms = await asyncio.to_thread(_echo_latency, echo_address, one.bodies, one.part_seconds)
@@ -104,15 +124,15 @@ async def profile(size: DecideSize) -> str:
 
 
 @asynccontextmanager
-async def _echo_server(cores: Cores, response_bytes: int) -> AsyncIterator[str]:
+async def _echo_server(cores: Cores, response_bytes: int) -> AsyncIterator[tuple[str, int]]:
     port = free_ports().decision
     threads = DecisionSettings.model_fields["decision_threads"].default
     command = python("wayline_bench.echo", str(port), str(threads), str(response_bytes))
-    async with running(command, cores.server):
+    async with running(command, cores.server) as pid:
         address = f"127.0.0.1:{port}"
         with channel(address) as connection:
             await asyncio.to_thread(grpc.channel_ready_future(connection).result, 10)
-        yield address
+        yield address, pid
 
 
 def _decide_latency(address: str, requests: Sequence[decision_pb2.DecideRequest], seconds: float) -> list[float]:
@@ -147,7 +167,7 @@ async def _in_process(customers: int, seconds: float, cores: Cores) -> dict[str,
 
 
 def _report(
-    pairs: Sequence[tuple[Rate, Rate]],
+    pairs: Sequence[tuple[_Part, _Part]],
     everyone: Rate,
     decide_ms: Sequence[float],
     echo_ms: Sequence[float],
@@ -164,6 +184,8 @@ def _report(
         Figure("echo_per_s", round(echo), f"a bare grpcio server, {CONCURRENCY} calls at once, median of {rounds}"),
         Figure("decide_per_s", round(decide), f"the same load on Decide, median of {rounds}"),
         Figure("ratio", round(ratio, 3), "median of the ratios round by round", Limit(least=0.4)),
+        Figure("echo_cpu_us", _cpu(echo for echo, _ in pairs), "processor time of the bare server for each call"),
+        Figure("decide_cpu_us", _cpu(decide for _, decide in pairs), "of the decision service, records included"),
         Figure("decide_everyone_per_s", round(everyone.calls_per_s), "our own load, through all customers in turn"),
         Figure("p50_ms", latency["p50"], "Decide, one caller, through all customers in turn"),
         Figure("p99_ms", latency["p99"], "the same"),
@@ -184,3 +206,7 @@ def _report(
     spread = [f"{decide.calls_per_s / echo.calls_per_s:.2f}" for echo, decide in pairs]
     notes.append(f"ratio by round: {', '.join(spread)}")
     return Report("decide", figures, notes)
+
+
+def _cpu(parts: Iterable[_Part]) -> float:
+    return round(statistics.median(part.cpu_us for part in parts), 1)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from wayline.cluster import launch
@@ -53,6 +55,18 @@ def pin(pid: int, cpus: frozenset[int]) -> None:
             os.sched_setaffinity(int(thread), cpus)
 
 
+def cpu_seconds(pid: int) -> float:
+    """Processor time that a process has used; NaN where `/proc` does not tell.
+
+    What others do on the machine at the same time changes this less than it changes any rate.
+    """
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except FileNotFoundError:
+        return math.nan
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def python(module: str, *arguments: str) -> list[str]:
     """The command that runs one of our modules. -P: a file in the current directory cannot stand in for a module."""
     return [sys.executable, "-P", "-m", module, *arguments]
@@ -80,11 +94,11 @@ async def run(command: Sequence[str], cpus: frozenset[int], timeout_seconds: flo
 
 
 @asynccontextmanager
-async def running(command: Sequence[str], cpus: frozenset[int]) -> AsyncIterator[None]:
-    """Run a server on `cpus` for as long as the block lasts."""
+async def running(command: Sequence[str], cpus: frozenset[int]) -> AsyncIterator[int]:
+    """Run a server on `cpus` for as long as the block lasts; its process id."""
     process = await asyncio.create_subprocess_exec(*_launched(command, cpus))
     try:
-        yield
+        yield process.pid
     finally:
         process.terminate()
         await process.wait()
@@ -93,6 +107,38 @@ async def running(command: Sequence[str], cpus: frozenset[int]) -> AsyncIterator
 async def run_json(command: Sequence[str], cpus: frozenset[int], timeout_seconds: float = 40.0) -> Any:
     """Run a program that prints one JSON document."""
     return json.loads(await run(command, cpus, timeout_seconds))
+
+
+@asynccontextmanager
+async def started_json(
+    command: Sequence[str], cpus: frozenset[int], timeout_seconds: float
+) -> AsyncIterator[Callable[[], Awaitable[Any]]]:
+    """Run a program that prints a line when it begins its work, and a JSON document at its end.
+
+    The block begins after the line; what it is given waits for the document.
+
+    Raises:
+        BenchError: the program failed.
+    """
+    process = await asyncio.create_subprocess_exec(*_launched(command, cpus), stdout=asyncio.subprocess.PIPE)
+    assert process.stdout is not None, "it was asked for"
+    output = process.stdout
+
+    async def document() -> Any:
+        async with asyncio.timeout(timeout_seconds):
+            text = await output.read()
+            if await process.wait():
+                raise BenchError(f"{' '.join(command[2:4])} ended with {process.returncode}")
+        return json.loads(text)
+
+    try:
+        if not await output.readline():
+            raise BenchError(f"{' '.join(command[2:4])} did not start")
+        yield document
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
 
 
 def _launched(command: Sequence[str], cpus: frozenset[int]) -> list[str]:

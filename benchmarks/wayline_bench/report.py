@@ -69,13 +69,11 @@ class Report:
         """For people."""
         from rich.table import Table
 
-        table = Table("figure", "value", "floor", "", "", title=f"wayline bench {self.name}", title_justify="left")
+        table = Table("figure", "value", "floor", "meaning", title=f"wayline bench {self.name}", title_justify="left")
         table.columns[1].justify = "right"
         for figure in self.figures:
-            verdict = {None: "", True: "[green]pass[/]", False: "[red]below[/]"}[figure.passed]
-            table.add_row(
-                figure.key, _shown(figure.value), str(figure.limit or ""), verdict, f"[dim]{figure.meaning}[/]"
-            )
+            verdict = {None: "", True: "[green]pass[/]: ", False: "[red]below[/]: "}[figure.passed]
+            table.add_row(figure.key, _shown(figure.value), f"{verdict}{figure.limit or ''}", figure.meaning)
         return table
 
 

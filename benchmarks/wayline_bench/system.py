@@ -6,7 +6,7 @@ import asyncio
 import os
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -47,10 +47,10 @@ class Running:
     cluster: Cluster
     directory: Path
 
-    def pin_others(self, measured: str, cores: Cores) -> None:
+    def pin_others(self, measured: Collection[str], cores: Cores) -> None:
         """What is measured gets a processor of its own; everything else, this process included, gets the other."""
         for name in (NATS, *SERVICES):
-            pin(self.cluster.pid(name), cores.server if name == measured else cores.load)
+            pin(self.cluster.pid(name), cores.server if name in measured else cores.load)
         pin(os.getpid(), cores.load)
 
 
@@ -83,7 +83,7 @@ async def started_world(size: WorldSize, cores: Cores) -> AsyncIterator[Running]
         await asyncio.to_thread(_register, running.cluster.addresses.prediction, size)
         await asyncio.to_thread(_populate, running, size)
         await asyncio.to_thread(_wait_for_model, running.cluster.addresses.decision, size)
-        running.pin_others("decision", cores)
+        running.pin_others(("decision",), cores)
         yield running
 
 

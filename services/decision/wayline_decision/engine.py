@@ -19,7 +19,9 @@ from wayline_decision.records import RecordLog
 from wayline_decision.views import Entry, ViewCache
 
 AT_LEAST_SECONDS = 2.0
-_RESERVE_SECONDS = 0.005
+_RESERVE = 0.1
+"""The part of a caller's remaining time that is kept for deciding and for the way back, at least 20 ms."""
+_LEAST_RESERVE_SECONDS = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +155,8 @@ class Engine:
         tokens = [token for request in requests for token in request.at_least]
         patience = AT_LEAST_SECONDS
         if remaining_seconds is not None:
-            patience = max(0.0, min(patience, remaining_seconds - _RESERVE_SECONDS))
+            reserve = max(_LEAST_RESERVE_SECONDS, _RESERVE * remaining_seconds)
+            patience = max(0.0, min(patience, remaining_seconds - reserve))
         return self._views.wait_for(tokens, patience)
 
 

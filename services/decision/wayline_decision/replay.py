@@ -25,6 +25,8 @@ from wayline_decision.views import Entry
 
 _LATEST = timedelta(seconds=60)
 """A record that is not in the stream so long after its decision never was."""
+_EARLIEST_MS, _LATEST_MS = 1_577_836_800_000, 7_258_118_400_000
+"""2020 to 2200: no decision was made at any other time."""
 _FETCH = 64
 _KEPT_STATES = 4
 
@@ -129,11 +131,11 @@ def _same(record: decision_pb2.DecisionRecord, decision: decision_pb2.DecideResp
 def _made_at(decision_id: str) -> datetime:
     if len(decision_id) != 32 or not set(decision_id) <= set("0123456789abcdef"):
         raise InvalidField("decision_id", "expected 32 hexadecimal digits, as in the answer of Decide")
-    # A clock that is a little behind must not hide the record.
-    made = datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=int(decision_id[:12], 16) - 1_000)
-    if not 2020 <= made.year < 2200:
+    milliseconds = int(decision_id[:12], 16)
+    if not _EARLIEST_MS <= milliseconds < _LATEST_MS:
         raise _not_found(decision_id)
-    return made
+    # A clock that is a little behind must not hide the record.
+    return datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=milliseconds - 1_000)
 
 
 def _not_found(decision_id: str) -> NotFound:

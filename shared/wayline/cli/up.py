@@ -103,8 +103,15 @@ def _read(catalog: Path | None, example: str | None) -> Catalog | None:
 async def _until_signal(cluster: Cluster, plan: _Plan) -> None:
     """Run until SIGINT or SIGTERM, which may come at any time; a second one waits for nobody."""
     running = asyncio.create_task(_run(cluster, plan))
+
+    def end() -> None:
+        if running.cancelling():
+            cluster.abandon()
+        else:
+            running.cancel()
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, running.cancel)
+        asyncio.get_running_loop().add_signal_handler(number, end)
     with suppress(asyncio.CancelledError):
         await running
 

@@ -118,11 +118,7 @@ class Child:
         if self._keeper is None:
             return
         self._send(self._process, signal.SIGTERM)
-        try:
-            _, unfinished = await asyncio.wait({self._keeper}, timeout=GRACE_SECONDS)
-        except asyncio.CancelledError:  # a second Ctrl-C: no more patience
-            self._send(self._process, signal.SIGKILL)
-            raise
+        _, unfinished = await asyncio.wait({self._keeper}, timeout=GRACE_SECONDS)
         if unfinished:
             self._event("warning", f"did not stop within {GRACE_SECONDS:g} s: killed")
             self._send(self._process, signal.SIGKILL)
@@ -131,6 +127,11 @@ class Child:
         with suppress(StartFailed):  # whoever waited for the start was told
             keeper.result()
         self._event("stopped")
+
+    def abandon(self) -> None:
+        """SIGKILL at once, and no other life; `stop` then has nothing to wait for."""
+        self._stopping.set()
+        self._send(self._process, signal.SIGKILL)
 
     async def _keep(self) -> None:
         deaths = 0

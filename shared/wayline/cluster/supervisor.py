@@ -107,6 +107,11 @@ class Cluster:
         """Stop everything in reverse order: services before NATS. Twice is safe."""
         await self._stack.aclose()
 
+    def abandon(self) -> None:
+        """Kill everything at once, without draining: for a person who does not want to wait for `stop`."""
+        for child in self._children.values():
+            child.abandon()
+
     def kill(self, name: str, sig: signal.Signals = signal.SIGKILL) -> None:
         """Send a signal to a process, as a test or a benchmark needs it.
 

@@ -75,9 +75,22 @@ async def test_up_ends_well_when_it_is_told_to_while_it_starts(tmp_path: Path):
     assert (process.returncode, told.decode()) == (0, "")
 
 
+async def test_a_second_ctrl_c_does_not_wait_for_a_process_that_hangs(tmp_path: Path):
+    async with up(tmp_path) as (process, _):
+        children = children_of(process.pid)
+        before = child_of(process.pid, "decision")
+        psutil.Process(child_of(process.pid, "profile")).suspend()
+        process.send_signal(signal.SIGINT)
+        await eventually(lambda: not alive([before]), "the stop is on its way")
+        process.send_signal(signal.SIGINT)
+        _, told = await process.communicate()
+        assert (process.returncode, told.decode()) == (0, "")  # not even the warning that the grace is over
+        assert alive(children) == []
+
+
 async def test_up_tells_of_a_death_and_of_the_return(tmp_path: Path):
     async with up(tmp_path) as (process, _):
-        victim = next(pid for pid in children_of(process.pid) if psutil.Process(pid).cmdline()[-1] == "profile")
+        victim = child_of(process.pid, "profile")
         os.kill(victim, signal.SIGKILL)
         assert process.stderr
         assert (await process.stderr.readline()).decode() == "profile ended by signal SIGKILL; starts again in 0.1 s\n"
@@ -117,3 +130,8 @@ async def ask_status(addresses: dict[str, str]) -> tuple[int | None, list[dict[s
 
 def children_of(pid: int) -> list[int]:
     return [child.pid for child in psutil.Process(pid).children()]
+
+
+def child_of(pid: int, service: str) -> int:
+    """The process of one stand-in."""
+    return next(child for child in children_of(pid) if psutil.Process(child).cmdline()[-1] == service)

@@ -1,0 +1,153 @@
+"""`wayline bench collect`: how fast events are accepted, and how fast a backlog of them becomes profiles."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from wayline.v1 import ingestion_pb2, profile_pb2, profile_pb2_grpc
+from wayline_bench import shop
+from wayline_bench.machine import BenchError, choose_cores, cpu_seconds
+from wayline_bench.report import Figure, Limit, Report
+from wayline_bench.shop import Visitors
+from wayline_bench.system import channel, started, wait_until_folded
+
+PATH = "/wayline.v1.IngestionService/Collect"
+_POLL_SECONDS = 0.05
+_PATIENCE_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CollectSize:
+    """How much is measured."""
+
+    seconds: float = 6.0
+    """Of collection; folding what was collected comes after it and takes as long as it takes."""
+    most_events: int = 80_000
+    batch: int = 250
+    callers: int = 4
+    visitors: int = 5_000
+    warm_calls: int = 8
+
+
+@dataclass(frozen=True, slots=True)
+class _Collected:
+    """What the callers got: all answers, in `seconds`."""
+
+    answers: list[bytes]
+    seconds: float
+
+
+async def bench(size: CollectSize) -> Report:
+    """Measure.
+
+    The profile service is stopped during collection, so that ingestion has its processor to itself, and goes on
+    afterwards on the same one.
+
+    Raises:
+        BenchError, ClusterError, grpc.RpcError: it could not run.
+    """
+    cores = choose_cores()
+    visitors = Visitors(visitors=size.visitors, seed=1, run="collect")
+    warm = [visitors.call(size.batch) for _ in range(size.warm_calls)]
+    calls = [visitors.call(size.batch) for _ in range(size.most_events // size.batch)]
+    async with started(shop.catalog(), {"ingestion": cores.server, "profile": cores.server}) as system:
+        cluster, addresses = system.cluster, system.cluster.addresses
+        system.pin_others(("ingestion", "profile"), cores)
+        count_accepted((await asyncio.to_thread(_send, addresses.ingestion, warm, size.callers, size.seconds)).answers)
+        await asyncio.to_thread(wait_until_folded, addresses.profile, size.batch * size.warm_calls)
+        cluster.kill("profile", signal.SIGSTOP)
+        used = cpu_seconds(cluster.pid("ingestion"))
+        try:
+            collected = await asyncio.to_thread(_send, addresses.ingestion, calls, size.callers, size.seconds)
+        finally:
+            cluster.kill("profile", signal.SIGCONT)
+        ingestion_share = (cpu_seconds(cluster.pid("ingestion")) - used) / collected.seconds
+        accepted = count_accepted(collected.answers)
+        used = cpu_seconds(cluster.pid("profile"))
+        folded_per_s, fold_seconds, found = await asyncio.to_thread(_fold, addresses.profile)
+        profile_share = (cpu_seconds(cluster.pid("profile")) - used) / fold_seconds
+    _check(found, accepted + size.batch * size.warm_calls)
+    bytes_per_event = sum(map(len, calls)) / len(calls) / size.batch
+    return Report(
+        "collect",
+        [
+            Figure("accepted_per_s", round(accepted / collected.seconds), "stored in JetStream", Limit(least=6_000)),
+            Figure("ingestion_cpu", round(ingestion_share, 2), "processors that ingestion used meanwhile"),
+            Figure("folded_per_s", round(folded_per_s), "a backlog, into profiles and views", Limit(least=5_000)),
+            Figure("profile_cpu", round(profile_share, 2), "processors that the profile service used meanwhile"),
+            Figure("events", accepted, f"in calls of {size.batch}, {size.callers} at once"),
+            Figure("event_bytes", round(bytes_per_event), "on the average"),
+            Figure("profiles", found.profiles, "visitors of the example shop"),
+        ],
+        [cores.describe(), "the server is the limit where its processors are near 1"],
+    )
+
+
+def count_accepted(answers: Sequence[bytes]) -> int:
+    """How many events were accepted.
+
+    Raises:
+        BenchError: one was not.
+    """
+    accepted = 0
+    for answer in answers:
+        for result in ingestion_pb2.CollectResponse.FromString(answer).results:
+            if result.status != ingestion_pb2.EVENT_STATUS_ACCEPTED:
+                raise BenchError(f"an event was not accepted: {result}")
+            accepted += 1
+    return accepted
+
+
+def _send(address: str, calls: Sequence[bytes], callers: int, seconds: float) -> _Collected:
+    """Send what can be sent in `seconds`, each caller waiting for each of its answers."""
+    started = time.perf_counter()
+    deadline = started + seconds
+
+    def caller(own: Sequence[bytes]) -> Iterator[bytes]:
+        with channel(address) as connection:
+            collect = connection.unary_unary(PATH)
+            for call in own:
+                if time.perf_counter() > deadline:
+                    return
+                yield collect(call, timeout=_PATIENCE_SECONDS)
+
+    with ThreadPoolExecutor(callers) as pool:
+        parts = list(pool.map(lambda at: list(caller(calls[at::callers])), range(callers)))
+    return _Collected([answer for part in parts for answer in part], time.perf_counter() - started)
+
+
+def _fold(address: str) -> tuple[float, float, profile_pb2.GetStatisticsResponse]:
+    """Events per second from the first that is folded to the last, seconds from now to the last, and what is held then.
+
+    Raises:
+        BenchError: it took too long.
+    """
+    began = time.perf_counter()
+    first: tuple[float, int] | None = None
+    base: int | None = None
+    with channel(address) as connection:
+        stub = profile_pb2_grpc.ProfileServiceStub(connection)
+        while (now := time.perf_counter()) < began + _PATIENCE_SECONDS:
+            found = stub.GetStatistics(profile_pb2.GetStatisticsRequest(), timeout=_PATIENCE_SECONDS)
+            now = time.perf_counter()
+            base = found.events_folded if base is None else base
+            if first is None and found.events_folded > base:
+                first = now, found.events_folded
+            if not found.lag:
+                since, already = first or (began, base)
+                return (found.events_folded - already) / (now - since), now - began, found
+            time.sleep(_POLL_SECONDS)
+    raise BenchError(f"{found.lag} events were still not folded after {_PATIENCE_SECONDS:g} s")
+
+
+def _check(found: profile_pb2.GetStatisticsResponse, accepted: int) -> None:
+    if (found.events_folded, found.duplicates, found.poison) != (accepted, 0, 0):
+        raise BenchError(
+            f"{accepted} events were accepted, {found.events_folded} folded; "
+            f"{found.duplicates} counted as duplicates, {found.poison} unreadable"
+        )

@@ -1,0 +1,81 @@
+"""Small catalogues and questions for tests of deciding."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from wayline.catalog.model import Catalog
+from wayline_decision.core.decide import Decision, Known, Question, decide
+from wayline_decision.core.plan import Plan, compile_plan
+from wayline_decision.core.score import ModelInUse
+
+NOW = datetime(2026, 9, 21, 12, 0, tzinfo=UTC)
+TRAITS: dict[str, Any] = {
+    "views": {"kind": "count", "event": "Product Viewed"},
+    "spend": {"kind": "sum", "event": "Order Completed", "property": "total"},
+    "colors": {"kind": "affinity", "event": "Product Viewed", "property": "color", "half_life": "7d"},
+    "tier": {"kind": "attribute", "default": "none"},
+}
+
+
+def an_action(name: str, **fields: Any) -> dict[str, Any]:
+    """An action with one treatment for the hero, unless `fields` say otherwise."""
+    treatments = [{"id": "main", "placements": ["hero"], "content": {"title": name}}]
+    return {"id": name, "propensity": 0.1, "treatments": treatments, **fields}
+
+
+def a_catalog(actions: Sequence[Mapping[str, Any]], **fields: Any) -> Catalog:
+    """A catalogue with one group; `fields` add to or replace what it has."""
+    return Catalog.model_validate(
+        {
+            "traits": TRAITS,
+            "context": {"device": {"default": "desktop"}, "hour": {"type": "integer", "default": 12}},
+            "purposes": {"personalisation": {"default": "granted"}, "email": {"default": "denied"}},
+            "personalisation": "personalisation",
+            "channels": {"web": {}, "mail": {"purpose": "email"}},
+            "placements": {
+                "hero": {"channel": "web", "fallback": {"title": "Welcome"}},
+                "list": {"channel": "web", "slots": 3},
+                "offer": {"channel": "mail", "fallback": {"title": "Never sent without consent"}},
+            },
+            "issues": [{"id": "sales", "groups": [{"id": "shoes", "actions": list(actions)}]}],
+            **fields,
+        }
+    )
+
+
+def a_plan(actions: Sequence[Mapping[str, Any]], **fields: Any) -> Plan:
+    """The same, compiled."""
+    return compile_plan(a_catalog(actions, **fields), 1)
+
+
+def a_question(
+    plan: Plan,
+    *placements: str,
+    slots: int | None = None,
+    profile: Mapping[str, Any] | None = None,
+    consents: Mapping[str, bool] | None = None,
+    known: bool = True,
+    reachable: bool = True,
+    context: Mapping[str, Any] | None = None,
+) -> Question:
+    """One customer's question; by default for the hero."""
+    wanted = [plan.placements[name] for name in placements or ("hero",)]
+    return Question(
+        placements=[(placement, slots or placement.slots) for placement in wanted],
+        context=plan.schema.context(**dict(context or {})),
+        known=Known(plan.schema.traits(**dict(profile or {})), dict(consents or {}), {}) if known else None,
+        reachable=reachable,
+    )
+
+
+def decided(plan: Plan, question: Question, models: Sequence[ModelInUse] = ()) -> Decision:
+    """One decision."""
+    return decide(plan, models, [question], NOW)[0]
+
+
+def chosen(plan: Plan, decision: Decision, placement: int = 0) -> list[str]:
+    """The ids of the actions in a placement, best first."""
+    return [plan.rows[one.row].action_id for one in decision.placements[placement].chosen]
