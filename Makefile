@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PROTOS := $(wildcard protos/wayline/v1/*.proto)
-SOURCES := shared services tests examples benchmarks
+SOURCES := shared services tests examples benchmarks deploy
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run demo test lint type bench protos check-protos lock clean

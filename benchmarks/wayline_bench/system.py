@@ -72,7 +72,7 @@ async def started(catalog: Catalog, cpus: Mapping[str, frozenset[int]] = NO_PINS
         async with Cluster(Path(directory) / "data", cpus=pins, env={"WAYLINE_LOG_LEVEL": "WARNING"}) as cluster:
             async with bus.connect(cluster.addresses.nats, "wayline-bench") as client:
                 await (await open_store(client.jetstream())).apply(catalog)
-            await asyncio.to_thread(wait_until_ready, cluster.addresses.decision)
+            await wait_until_ready(cluster.addresses.decision)
             yield Running(cluster, Path(directory))
 
 

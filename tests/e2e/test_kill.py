@@ -104,7 +104,7 @@ def history_of(customer: Customer) -> list[Event]:
 
     Each event carries its time: what is folded must not depend on when it was received.
     """
-    chance = Random(customer.number)  # noqa: S311 - made-up data
+    chance = Random(customer.number)
     events = [_view(customer, view, chance) for view in range((customer.number - 1) % 3)]
     signed_in = identify(customer)
     signed_in.anonymous_id = _browser(customer)

@@ -12,7 +12,7 @@ _BASE = {"Mens E-Mail": 0.3, "No E-Mail": 0.05, "Womens E-Mail": 0.15}
 
 def lines_of(count: int, seed: int = 1) -> list[str]:
     """Rows of the file, without its header. Who bought women's goods answers the women's e-mail best."""
-    chance = Random(seed)  # noqa: S311 - made-up data
+    chance = Random(seed)
     rows = []
     for _ in range(count):
         arm, womens = chance.choice(list(ACTIONS)), chance.random() < 0.5

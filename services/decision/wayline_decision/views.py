@@ -18,6 +18,7 @@ from wayline_decision.core.plan import Plan
 log = logging.get("views")
 
 MAX_KEYS = 2_000
+_REPORT_EVERY_MS = 1_000
 
 
 class Entry:
@@ -83,6 +84,7 @@ class ViewCache:
         self._feed: tuple[str, int] = ("", 0)
         self._generation = 0
         self._following = False
+        self._reported_ms = 0
 
     def follow(self, following: bool) -> None:
         """The connection to the feed was made or lost. Without it nothing is cached."""
@@ -151,7 +153,7 @@ class ViewCache:
         try:
             response = self._stub.BatchGetViews(profile_pb2.BatchGetViewsRequest(identity_keys=keys), timeout=timeout)
         except grpc.RpcError as error:
-            log.warning("profile_unreachable", code=str(error.code()), customers=len(keys))
+            self._report_unreachable(error)
             response = None
         with self._lock:
             seen = {key: self._forget_asking(key) for key in keys}
@@ -171,6 +173,13 @@ class ViewCache:
                 for token in response.watermarks:
                     self._watermarks[token.partition] = max(self._watermarks.get(token.partition, 0), token.sequence)
         return True
+
+    def _report_unreachable(self, error: grpc.RpcError) -> None:
+        """A line a second at most: while the profile service is away, every request comes by here."""
+        now_ms = self._now_ms()
+        if now_ms - self._reported_ms >= _REPORT_EVERY_MS:
+            self._reported_ms = now_ms
+            log.warning("profile_unreachable", code=str(error.code()))
 
     def _forget_asking(self, key: bytes) -> int:
         asking = self._asked[key]

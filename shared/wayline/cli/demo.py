@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 
 _EXAMPLE = "shoe-shop"
 _READY_SECONDS = 30.0
+_POLL_SECONDS = 0.05
 
 
 def demo(
@@ -57,22 +57,20 @@ def demo(
 
 async def run_journey(addresses: Addresses, console: Console) -> list[Step]:
     """Walk the journey on a running system and print each step as it happens."""
-    await asyncio.to_thread(wait_until_ready, addresses.decision)
+    await wait_until_ready(addresses.decision)
     return await asyncio.to_thread(_walk, addresses, console)
 
 
 async def _once(console: Console) -> list[Step]:
-    from wayline import bus
     from wayline.catalog.examples import example_path
     from wayline.catalog.load import load
-    from wayline.catalog.store import open_store
+    from wayline.cli.catalog import apply_if_new
     from wayline.cluster import Cluster
 
     catalog = load(example_path(_EXAMPLE))
     with tempfile.TemporaryDirectory(prefix="wayline-demo-") as directory:
         async with Cluster(Path(directory)) as cluster:
-            async with bus.connect(cluster.addresses.nats, "wayline-demo") as client:
-                await (await open_store(client.jetstream())).apply(catalog)
+            await apply_if_new(catalog, cluster.addresses.nats)
             return await run_journey(cluster.addresses, console)
 
 
@@ -86,26 +84,21 @@ def _walk(addresses: Addresses, console: Console) -> list[Step]:
         journey.close()
 
 
-def wait_until_ready(decision_address: str) -> None:
-    """Until the decision service has compiled a catalogue. Blocking.
+async def wait_until_ready(decision_address: str) -> None:
+    """Until the decision service has compiled a catalogue.
 
     Raises:
-        TimeoutError: it has not within half a minute.
+        Retryable: it has not within half a minute.
     """
-    import grpc
-    from grpc_health.v1 import health_pb2, health_pb2_grpc
+    from wayline.errors import Retryable
+    from wayline.health import probe
 
-    deadline = time.monotonic() + _READY_SECONDS
-    with grpc.insecure_channel(decision_address) as channel:
-        stub = health_pb2_grpc.HealthStub(channel)
-        request = health_pb2.HealthCheckRequest(service="wayline.v1.DecisionService")
-        while True:
-            answer = stub.Check(request, timeout=_READY_SECONDS, wait_for_ready=True)
-            if answer.status == health_pb2.HealthCheckResponse.SERVING:
-                return
-            if time.monotonic() > deadline:
-                raise TimeoutError("the decision service has no catalogue; see its log")
-            time.sleep(0.05)
+    try:
+        async with asyncio.timeout(_READY_SECONDS):
+            while not (await probe(decision_address, "wayline.v1.DecisionService")).healthy:
+                await asyncio.sleep(_POLL_SECONDS)
+    except TimeoutError:
+        raise Retryable("the decision service is not ready; see its log, and: wayline status") from None
 
 
 def _shown(steps: Iterable[Step], console: Console) -> Iterable[Step]:
