@@ -75,6 +75,8 @@ class InputEncoder:
         self._order = None if in_place else np.argsort(np.array(read_in_order, np.intp))
         self.needs_context = bool(context) or any("context" in text or "now" in text for text in rules.values())
         """Whether a row depends on the request. If not, it can be kept with the customer's view."""
+        self.needs_activation = bool(rules)
+        """Whether `encode` reads its activation."""
 
     def encode(self, profile: Any, context: Any, activation: Any) -> Matrix:
         """One row, [columns], float32. An expression that errs gives 0; what float32 cannot hold, its largest value.

@@ -62,11 +62,14 @@ def a_question(
     context: Mapping[str, Any] | None = None,
 ) -> Question:
     """One customer's question; by default for the hero."""
+    traits = plan.schema.traits(**dict(profile or {}))
     wanted = [plan.placements[name] for name in placements or ("hero",)]
     return Question(
         placements=[(placement, slots or placement.slots) for placement in wanted],
         context=plan.schema.context(**dict(context or {})),
-        known=Known(plan.schema.traits(**dict(profile or {})), dict(consents or {}), {}) if known else None,
+        known=Known(traits, plan.facts.FromString(traits.SerializeToString()), dict(consents or {}), {})
+        if known
+        else None,
         reachable=reachable,
     )
 

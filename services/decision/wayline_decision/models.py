@@ -86,6 +86,7 @@ def fit(plan: Plan, champions: Mapping[str, Loaded]) -> tuple[ModelInUse, ...]:
                 run=loaded.scorer.run,
                 encode=encoder.encode,
                 needs_context=encoder.needs_context,
+                needs_activation=encoder.needs_activation,
             )
         )
     return tuple(fitted)

@@ -43,7 +43,9 @@ class Entry:
         """The view as a plan reads it. Requests of another plan meanwhile do not mix: the memo is swapped whole."""
         memo = self._memo
         if memo is None or memo[0] != plan.revision:
-            known = Known(plan.schema.traits.FromString(self.view.traits), dict(self.view.consents), {})
+            traits, facts = plan.schema.traits.FromString(self.view.traits), plan.facts.FromString(self.view.traits)
+            facts.DiscardUnknownFields()
+            known = Known(traits, facts, dict(self.view.consents), {})
             self._memo = memo = (plan.revision, known)
         return memo[1]
 

@@ -33,6 +33,7 @@ def a_model(plan: Plan, given_: dict[str, float], *, fails: bool = False) -> Mod
         run=run,
         encode=lambda *_: np.zeros(1, np.float32),
         needs_context=False,
+        needs_activation=False,
     )
 
 

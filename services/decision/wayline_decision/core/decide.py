@@ -25,9 +25,12 @@ class Personalisation(IntEnum):
 
 
 class Known(NamedTuple):
-    """What is known of a customer: the declared traits, the consents, and model inputs that were encoded before."""
+    """What is known of a customer: the consents, the traits for models and the facts for rules (see `Plan`), and model
+    inputs that were encoded before.
+    """
 
     traits: Any
+    facts: Any
     consents: Mapping[str, bool]
     rows: dict[tuple[str, int, int], Rows]
     """(model, version, catalogue revision) to [inputs]: filled in as models ask, since it lives as long as the view."""
@@ -84,16 +87,16 @@ def decide(plan: Plan, models: Sequence[ModelInUse], questions: Sequence[Questio
         now: the time by which rules are judged.
     """
     modes = [_personalisation(plan, question) for question in questions]
-    empty = plan.schema.traits()
+    empty = plan.facts()
     profiles = [
-        question.known.traits if mode is Personalisation.FULL and question.known else empty
+        question.known.facts if mode is Personalisation.FULL and question.known else empty
         for question, mode in zip(questions, modes, strict=True)
     ]
     activations = [
-        plan.compiler.activation(profile, question.context, now)
+        plan.rule_compiler.activation(profile, question.context, now)
         for profile, question in zip(profiles, questions, strict=True)
     ]
-    scored = _score(plan, models, questions, modes, activations)
+    scored = _score(plan, models, questions, modes, now)
     weights = [
         context_weights(plan, plan.weights.evaluate(activation).values if plan.weights else [])
         for activation in activations
@@ -128,15 +131,13 @@ def _score(
     models: Sequence[ModelInUse],
     questions: Sequence[Question],
     modes: Sequence[Personalisation],
-    activations: Sequence[Any],
+    now: datetime,
 ) -> Scored:
     """Score whom we may know; everyone else keeps the catalogue's base rates."""
     personal = [at for at, mode in enumerate(modes) if mode is Personalisation.FULL]
     if not models or not personal:
         return score(plan, (), len(questions))
-    inputs = [
-        (model, _stack([_encode(plan, model, questions[at], activations[at]) for at in personal])) for model in models
-    ]
+    inputs = [(model, _stack([_encode(plan, model, questions[at], now) for at in personal])) for model in models]
     scored = score(plan, inputs, len(personal))
     if len(personal) == len(questions):
         return scored
@@ -150,15 +151,16 @@ def _stack(rows: list[Rows]) -> Rows:
     return rows[0][np.newaxis] if len(rows) == 1 else np.stack(rows)
 
 
-def _encode(plan: Plan, model: ModelInUse, question: Question, activation: Any) -> Rows:
+def _encode(plan: Plan, model: ModelInUse, question: Question, now: datetime) -> Rows:
     known = question.known
     assert known is not None, "only customers that are known are scored"
-    if model.needs_context:
-        return model.encode(known.traits, question.context, activation)
     key = (model.name, model.version, plan.revision)
-    row = known.rows.get(key)
+    row = None if model.needs_context else known.rows.get(key)
     if row is None:
-        row = known.rows[key] = model.encode(known.traits, question.context, activation)
+        activation = plan.compiler.activation(known.traits, question.context, now) if model.needs_activation else None
+        row = model.encode(known.traits, question.context, activation)
+        if not model.needs_context:
+            known.rows[key] = row
     return row
 
 

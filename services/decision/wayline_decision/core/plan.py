@@ -6,18 +6,23 @@ same way whatever the order of the catalogue's files.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
 import numpy as np
+from google.protobuf.message import Message
 from numpy.typing import NDArray
 
+from wayline.catalog.check import expressions
 from wayline.catalog.model import Action, Arbitration, Catalog, Group, Issue, Placement, Rule, Treatment
 from wayline.catalog.rules import RuleCompiler, RuleSet
 from wayline.catalog.schema import Schema, build_schema
 
+_TRAIT = re.compile(r"\bprofile\s*\.\s*(\w+)")
+_WHOLE_PROFILE = re.compile(r"\bprofile\b(?!\s*\.)")
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
 
@@ -82,6 +87,13 @@ class Plan:
     catalog: Catalog
     schema: Schema
     compiler: RuleCompiler
+    """For models: all traits."""
+    facts: type[Message]
+    """The traits that rules read, and no others: CEL copies the whole message for every customer. It reads the bytes of
+    `schema.traits`, since a field's number depends on its name and type only.
+    """
+    rule_compiler: RuleCompiler
+    """For rules: those traits."""
     rows: tuple[Row, ...]
     actions: tuple[ActionPlan, ...]
     placements: Mapping[str, PlacementPlan]
@@ -120,7 +132,8 @@ def compile_plan(catalog: Catalog, revision: int) -> Plan:
         SchemaError, RuleError: it has not.
     """
     schema = build_schema(catalog)
-    compiler = RuleCompiler(schema)
+    facts = build_schema(_only_what_rules_read(catalog))
+    rule_compiler = RuleCompiler(facts)
     placed = sorted(catalog.actions(), key=lambda one: one[2].id)
     conditions: dict[str, int] = {}
     rows: list[Row] = []
@@ -139,7 +152,9 @@ def compile_plan(catalog: Catalog, revision: int) -> Plan:
         revision=revision,
         catalog=catalog,
         schema=schema,
-        compiler=compiler,
+        compiler=RuleCompiler(schema),
+        facts=facts.traits,
+        rule_compiler=rule_compiler,
         rows=tuple(rows),
         actions=tuple(ActionPlan(action.id, action.propensity.model) for action in actions),
         placements={
@@ -155,9 +170,9 @@ def compile_plan(catalog: Catalog, revision: int) -> Plan:
             [1.0 if isinstance(action.context_weight, str) else action.context_weight for action in actions], np.float64
         ),
         arbitration=exponents,
-        conditions=RuleSet(compiler, list(conditions), ("BOOL",), on_error=False),
+        conditions=RuleSet(rule_compiler, list(conditions), ("BOOL",), on_error=False),
         keeps=_keeps(rows, len(conditions)),
-        weights=RuleSet(compiler, list(weights), ("DOUBLE", "INT"), on_error=1.0) if weights else None,
+        weights=RuleSet(rule_compiler, list(weights), ("DOUBLE", "INT"), on_error=1.0) if weights else None,
         weighted_actions=np.array(
             [at for at, one in enumerate(actions) if isinstance(one.context_weight, str)], np.intp
         ),
@@ -165,6 +180,15 @@ def compile_plan(catalog: Catalog, revision: int) -> Plan:
             [weights[one.context_weight] for one in actions if isinstance(one.context_weight, str)], np.intp
         ),
     )
+
+
+def _only_what_rules_read(catalog: Catalog) -> Catalog:
+    """The catalogue with the traits that some rule names. A rule that names none by itself may mean any."""
+    texts = [text for _, text, _ in expressions(catalog)]
+    if any(_WHOLE_PROFILE.search(text) for text in texts):
+        return catalog
+    read = {name for text in texts for name in _TRAIT.findall(text)}
+    return catalog.model_copy(update={"traits": {name: one for name, one in catalog.traits.items() if name in read}})
 
 
 def _row(

@@ -27,6 +27,9 @@ class ModelInUse:
     encode: Callable[[Any, Any, Any], Rows]
     """(profile, context, activation) to [inputs]."""
     needs_context: bool
+    """A row depends on the request, and cannot be kept with the customer's view."""
+    needs_activation: bool
+    """Some inputs are CEL."""
     actions: Indices
     columns: Indices
     """For each of the actions, its column of the outputs."""
@@ -45,6 +48,7 @@ def model_in_use(
     run: Callable[[Rows], Floats],
     encode: Callable[[Any, Any, Any], Rows],
     needs_context: bool,
+    needs_activation: bool,
 ) -> ModelInUse:
     """Fit a model version to a plan: see `ModelInUse` and `assign_columns`."""
     actions, columns = assign_columns(plan, name, manifest_outputs)
@@ -55,6 +59,7 @@ def model_in_use(
         run=run,
         encode=encode,
         needs_context=needs_context,
+        needs_activation=needs_activation,
         actions=actions,
         columns=columns,
         in_order=actions.tolist() == columns.tolist() == everything and len(manifest_outputs) == len(everything),
