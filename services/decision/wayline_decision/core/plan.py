@@ -16,7 +16,6 @@ import numpy as np
 from google.protobuf.message import Message
 from numpy.typing import NDArray
 
-from wayline.catalog.check import expressions
 from wayline.catalog.model import Action, Arbitration, Catalog, Group, Issue, Placement, Rule, Treatment
 from wayline.catalog.rules import RuleCompiler, RuleSet
 from wayline.catalog.schema import Schema, build_schema
@@ -132,8 +131,6 @@ def compile_plan(catalog: Catalog, revision: int) -> Plan:
         SchemaError, RuleError: it has not.
     """
     schema = build_schema(catalog)
-    facts = build_schema(_only_what_rules_read(catalog))
-    rule_compiler = RuleCompiler(facts)
     placed = sorted(catalog.actions(), key=lambda one: one[2].id)
     conditions: dict[str, int] = {}
     rows: list[Row] = []
@@ -147,6 +144,8 @@ def compile_plan(catalog: Catalog, revision: int) -> Plan:
     lever = np.array([issue.lever * group.lever * action.lever for issue, group, action in placed], np.float64)
     value = np.array([action.value for action in actions], np.float64)
     weights = _expressions(actions)
+    facts = build_schema(_only_what_is_read(catalog, [*conditions, *weights]))
+    rule_compiler = RuleCompiler(facts)
     exponents = catalog.arbitration
     return Plan(
         revision=revision,
@@ -182,9 +181,8 @@ def compile_plan(catalog: Catalog, revision: int) -> Plan:
     )
 
 
-def _only_what_rules_read(catalog: Catalog) -> Catalog:
-    """The catalogue with the traits that some rule names. A rule that names none by itself may mean any."""
-    texts = [text for _, text, _ in expressions(catalog)]
+def _only_what_is_read(catalog: Catalog, texts: Sequence[str]) -> Catalog:
+    """The catalogue with the traits that some rule names. A rule on the profile as a whole may mean any."""
     if any(_WHOLE_PROFILE.search(text) for text in texts):
         return catalog
     read = {name for text in texts for name in _TRAIT.findall(text)}
