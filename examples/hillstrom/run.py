@@ -6,7 +6,7 @@ import asyncio
 import tempfile
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -15,8 +15,9 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from hillstrom.reader import read_trial
 from hillstrom.report import as_dict, print_report
-from hillstrom.trial import Outcome, run_trial
+from hillstrom.trial import Outcome, Steps, run_trial
 from wayline.cli import support
 from wayline.cluster import Addresses, Cluster, Ports
 
@@ -74,10 +75,13 @@ async def _run(csv: Path, data: Path | None, running: Addresses | None, *, quiet
         disable=quiet,
     )
     with bars:
-        starting = bars.add_task("Start the system", total=1)
-        async with _system(data, running) as addresses:
-            bars.update(starting, completed=1)
-            return await run_trial(csv, addresses, bars)
+        steps = Steps(bars)
+        with steps.step("Read the file"):
+            customers = read_trial(csv)
+        async with AsyncExitStack() as stack:
+            with steps.step("Use the running system" if running else "Start a system"):
+                addresses = await stack.enter_async_context(_system(data, running))
+            return await run_trial(customers, addresses, steps)
 
 
 @asynccontextmanager

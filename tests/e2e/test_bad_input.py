@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from pathlib import Path
 from uuid import uuid4
 
 import grpc
 import pytest
 import pytest_asyncio
+from tests.support.events import an_event
 from tests.support.models import linear_model, manifest
 from tests.support.system import System
 
 from wayline.catalog.examples import example_path
-from wayline.v1 import events_pb2, ingestion_pb2, prediction_pb2
+from wayline.v1 import ingestion_pb2, prediction_pb2
 from wayline.v1.decision_pb2 import DecideBatchRequest, DecideRequest, PlacementRequest
-from wayline.v1.events_pb2 import Event, Identifier
+from wayline.v1.events_pb2 import Identifier
 from wayline.v1.ingestion_pb2 import EVENT_STATUS_ACCEPTED, EVENT_STATUS_REJECTED
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
@@ -33,12 +34,12 @@ async def everything_else_works(shop: System) -> AsyncIterator[None]:
 
 async def test_malformed_events_are_refused_one_by_one(shop: System):
     results = await shop.collect(
-        an_event("one"),
-        an_event("no-customer", anonymous_id=""),
-        an_event("", anonymous_id="visitor"),
-        an_event("no-name", name=""),
-        an_event("no-such-type", type=17),
-        an_event("two"),
+        an_event(message_id="one"),
+        an_event(message_id="no-customer", anonymous_id=""),
+        an_event(message_id="", anonymous_id="visitor"),
+        an_event(message_id="no-name", name=""),
+        an_event(message_id="no-such-type", type=17),
+        an_event(message_id="two"),
     )
     assert [result.status for result in results] == [
         *(EVENT_STATUS_ACCEPTED, *[EVENT_STATUS_REJECTED] * 4, EVENT_STATUS_ACCEPTED),
@@ -55,7 +56,7 @@ async def test_malformed_events_are_refused_one_by_one(shop: System):
 
 
 async def test_bytes_that_are_no_event_harm_no_other_of_the_batch(shop: System):
-    good = an_event("beside-bytes").SerializeToString()
+    good = an_event(message_id="beside-bytes").SerializeToString()
     call = b"".join(b"\x0a" + bytes([len(one)]) + one for one in (good, b"\x0a\x02\xff\xfe"))
     collect = shop.channels["ingestion"].unary_unary(
         "/wayline.v1.IngestionService/Collect", response_deserializer=ingestion_pb2.CollectResponse.FromString
@@ -66,16 +67,16 @@ async def test_bytes_that_are_no_event_harm_no_other_of_the_batch(shop: System):
 
 
 async def test_an_event_of_10_mib_is_refused_alone(shop: System):
-    large = an_event("large")
+    large = an_event(message_id="large")
     large.properties.update({"text": "x" * (10 << 20)})
-    refused, accepted = await shop.collect(large, an_event("beside-large"))
+    refused, accepted = await shop.collect(large, an_event(message_id="beside-large"))
     assert refused.rejection.field == "events[0]"
     assert refused.rejection.expected.startswith("expected at most 65536 bytes, got 1048")
     assert accepted.status == EVENT_STATUS_ACCEPTED
 
 
 async def test_100_000_events_in_one_call_are_refused_as_a_whole(shop: System):
-    many = [an_event(f"many-{number}") for number in range(100_000)]
+    many = [an_event(message_id=f"many-{number}") for number in range(100_000)]
     assert await refusal(shop.collect(*many)) == (
         grpc.StatusCode.RESOURCE_EXHAUSTED,
         "events: expected at most 1,000 in one call; send smaller batches",
@@ -169,7 +170,7 @@ async def test_a_bad_request_of_a_batch_harms_no_other(shop: System):
 
 async def a_visitor_who_looks_at_red_shoes_sees_red(shop: System) -> None:
     visitor = Identifier(kind="anonymous_id", value=uuid4().hex)
-    seen = an_event(uuid4().hex, anonymous_id=visitor.value)
+    seen = an_event(anonymous_id=visitor.value)
     seen.properties.update({"color": "red"})
     seen.context.consent.category_preferences["personalisation"] = True
     seen.timestamp.GetCurrentTime()
@@ -196,13 +197,8 @@ async def decisions_go_on(shop: System) -> AsyncIterator[None]:
         deciding.cancel()
 
 
-async def refusal(call: object) -> tuple[grpc.StatusCode, str]:
+async def refusal(call: Awaitable[object]) -> tuple[grpc.StatusCode, str]:
     """The status and the words with which a call is refused."""
     with pytest.raises(grpc.aio.AioRpcError) as refused:
         await call
     return refused.value.code(), refused.value.details() or ""
-
-
-def an_event(message_id: str, **fields: object) -> Event:
-    values = {"type": events_pb2.EVENT_TYPE_TRACK, "anonymous_id": "visitor", "name": "Product Viewed", **fields}
-    return Event(message_id=message_id, **values)

@@ -65,7 +65,7 @@ class System:
         """Apply a first catalogue and wait until decisions use it."""
         async with bus.connect(self.addresses.nats, "test") as client:
             await (await open_store(client.jetstream())).apply(load(catalog))
-        await asyncio.to_thread(wait_until_ready, self.addresses.decision)
+        await wait_until_ready(self.addresses.decision)
 
     async def wayline(self, *arguments: str) -> tuple[int, str]:
         """Run a command against this system: its exit code, and all that it said."""

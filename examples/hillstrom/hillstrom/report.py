@@ -46,16 +46,16 @@ def print_report(outcome: Outcome, console: Console) -> None:
         f"{outcome.decided:,} customers decided.",
         highlight=False,
     )
-    table = Table("policy", "visits per customer", "95 % interval", "from customers", "chosen")
+    table = Table("policy", "visits per customer", "95 % interval", "n", "chosen")
     table.add_row("Wayline", *_cells(evaluation.policy), f"{outcome.decided:,}", style="bold")
     for arm, one in evaluation.static_arms.items():
         table.add_row(f"{arm} to all", *_cells(one), f"{evaluation.chosen[arm]:,}")
     table.add_row("by lot", *_cells(evaluation.random), "")
     console.print(table)
-    measures = ", ".join(f"{name} {value:.4g}" for name, value in outcome.response.measures.items())
+    measures = ", ".join(f"{name} {value:,.5g}" for name, value in outcome.response.measures.items())
     console.print(f"Model: a logistic regression per arm, {outcome.response.kind}; {measures}.", highlight=False)
 
 
 def _cells(one: Estimate) -> tuple[str, str, str]:
     low, high = one.interval
-    return f"{one.visits_per_customer:.4f}", f"{low:.4f} to {high:.4f}", f"{one.customers:,}"
+    return f"{one.visits_per_customer:.4f}", f"{low:.3f} to {high:.3f}", f"{one.customers:,}"

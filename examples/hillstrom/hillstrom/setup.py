@@ -8,10 +8,10 @@ import grpc
 
 from hillstrom import client, collect
 from hillstrom.decide import ask
-from wayline import bus
 from wayline.catalog.load import load
 from wayline.catalog.model import Catalog
 from wayline.catalog.store import open_store
+from wayline.cli.support import connection
 from wayline.cluster import Addresses
 from wayline.errors import Retryable
 from wayline.v1 import events_pb2, profile_pb2, profile_pb2_grpc
@@ -34,7 +34,7 @@ async def use_catalog(path: Path, addresses: Addresses, someone: events_pb2.Even
         Retryable: a service did not take it up in time.
     """
     catalog = load(path)
-    async with bus.connect(addresses.nats, "hillstrom") as nc:
+    async with connection(addresses.nats) as nc:
         revision = await (await open_store(nc.jetstream())).apply(catalog)
     await collect.send(addresses.ingestion, [[someone]], lambda _: None)
     customer = events_pb2.Identifier(kind="user_id", value=someone.user_id)

@@ -16,7 +16,7 @@ from hillstrom.decide import decide_all, wait_for_model
 from hillstrom.evaluate import Evaluation, evaluate
 from hillstrom.events import batches, events_of, identify
 from hillstrom.export import NAME, export, register
-from hillstrom.reader import Customer, read_trial
+from hillstrom.reader import Customer
 from hillstrom.setup import use_catalog
 from hillstrom.train import Response, candidates, examples_of, train
 from hillstrom.views import Known, read_back
@@ -44,52 +44,54 @@ class Outcome:
     """Of each step."""
 
 
-class _Step:
+class Step:
     """One bar."""
 
     def __init__(self, bars: Progress, name: str, total: int) -> None:
+        """Show it, empty."""
         self._bars = bars
         self._total = total
         self._task = bars.add_task(name, total=total)
 
     def advance(self, by: int = 1) -> None:
+        """So much more is done."""
         self._bars.advance(self._task, by)
 
     def left(self, still: int) -> None:
+        """So much is still to do."""
         self._bars.update(self._task, completed=max(0, self._total - still))
 
 
-class _Steps:
+class Steps:
     """The bars, and how long each step took."""
 
     def __init__(self, bars: Progress) -> None:
+        """None yet."""
         self._bars = bars
         self.seconds: dict[str, float] = {}
 
     @contextmanager
-    def step(self, name: str, total: int = 1) -> Iterator[_Step]:
+    def step(self, name: str, total: int = 1) -> Iterator[Step]:
+        """A step of so many parts; when the context ends it is done."""
         started = time.perf_counter()
-        step = _Step(self._bars, name, total)
+        step = Step(self._bars, name, total)
         yield step
         step.left(0)
         self.seconds[name.lower()] = time.perf_counter() - started
 
 
-async def run_trial(csv: Path, addresses: Addresses, bars: Progress) -> Outcome:
+async def run_trial(customers: Sequence[Customer], addresses: Addresses, steps: Steps) -> Outcome:
     """Import, learn from one half, decide for the other, and compare.
 
     Args:
-        csv: the trial's file.
+        customers: all of the file.
         addresses: of a running system.
-        bars: shown meanwhile.
+        steps: told about each.
 
     Raises:
-        WaylineError: the file is not the trial, or something went another way than it must.
+        WaylineError: something went another way than it must.
         grpc.aio.AioRpcError: a service refused something, or stayed away.
     """
-    steps = _Steps(bars)
-    with steps.step("Read the file"):
-        customers = await asyncio.to_thread(read_trial, csv)
     with steps.step("Apply the catalogue"):
         catalog = await use_catalog(CATALOG, addresses, identify(customers[0]))
     accepted = await _import(customers, addresses, steps)
@@ -115,13 +117,13 @@ async def run_trial(csv: Path, addresses: Addresses, bars: Progress) -> Outcome:
     )
 
 
-async def _import(customers: Sequence[Customer], addresses: Addresses, steps: _Steps) -> int:
+async def _import(customers: Sequence[Customer], addresses: Addresses, steps: Steps) -> int:
     total = sum(1 + one.training * (1 + one.visit + one.conversion) for one in customers)
     with steps.step("Send the events", total) as step:
         return await send(addresses.ingestion, batches(map(events_of, customers), BATCH), step.advance)
 
 
-async def _read_back(customers: Sequence[Customer], addresses: Addresses, schema: Schema, steps: _Steps) -> list[Known]:
+async def _read_back(customers: Sequence[Customer], addresses: Addresses, schema: Schema, steps: Steps) -> list[Known]:
     known: list[Known] = []
     with steps.step("Read the profiles back", len(customers)) as step:
         async for chunk in read_back(addresses.profile, customers, schema):
@@ -130,7 +132,7 @@ async def _read_back(customers: Sequence[Customer], addresses: Addresses, schema
     return known
 
 
-async def _train(known: Sequence[Known], schema: Schema, steps: _Steps) -> tuple[Response, bytes]:
+async def _train(known: Sequence[Known], schema: Schema, steps: Steps) -> tuple[Response, bytes]:
     learning = [one for one in known if one.customer.training]
     with steps.step("Train the model", len(candidates()) + 1) as step:
         examples = await asyncio.to_thread(examples_of, learning, schema)

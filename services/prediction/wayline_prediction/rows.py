@@ -90,18 +90,11 @@ def rows_of(
     rows = []
     for key in identity_keys:
         view = views.get(key)
-        traits = view.traits if view is not None and _may_be_used(view, current) else b""
+        allowed = view is not None and current.catalog.allows(current.catalog.personalisation, view.consents)
+        traits = view.traits if view is not None and allowed else b""
         try:
             profile = current.schema.traits.FromString(traits)
         except DecodeError as error:
             raise Poison(f"the view of a customer cannot be read: {error}") from error
         rows.append(encoder.encode(profile, context, current.compiler.activation(profile, context, now)))
     return np.stack(rows)
-
-
-def _may_be_used(view: profile_pb2.CustomerView, current: CurrentCatalog) -> bool:
-    name = current.catalog.personalisation
-    if name is None:
-        return True
-    purpose = current.catalog.purposes.get(name)
-    return view.consents.get(name, purpose is not None and purpose.default == "granted")

@@ -7,7 +7,7 @@ exists, a rule compiles) is checked in `wayline.catalog.check`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
@@ -259,6 +259,18 @@ class Catalog(Model):
         if count > MAX_ACTIONS:
             raise ValueError(f"expected at most {MAX_ACTIONS} actions, got {count}")
         return self
+
+    def allows(self, purpose: str | None, consents: Mapping[str, bool]) -> bool:
+        """Whether data may be used for a purpose: the customer's last word, else the default; undeclared is denied.
+
+        Args:
+            purpose: None needs no consent.
+            consents: purpose to the customer's last word.
+        """
+        if purpose is None:
+            return True
+        declared = self.purposes.get(purpose)
+        return consents.get(purpose, declared is not None and declared.default == "granted")
 
     def actions(self) -> Iterator[tuple[Issue, Group, Action]]:
         """Every action with where it belongs, in the order of the files."""

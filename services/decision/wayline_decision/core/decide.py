@@ -108,20 +108,12 @@ def decide(plan: Plan, models: Sequence[ModelInUse], questions: Sequence[Questio
     ]
 
 
-def allowed(plan: Plan, consents: Mapping[str, bool], purpose: str | None) -> bool:
-    """Whether a purpose is allowed: the customer's last word, else the catalogue's default; undeclared is denied."""
-    if purpose is None:
-        return True
-    declared = plan.catalog.purposes.get(purpose)
-    return consents.get(purpose, declared is not None and declared.default == "granted")
-
-
 def _personalisation(plan: Plan, question: Question) -> Personalisation:
     if not question.reachable:
         return Personalisation.UNAVAILABLE
     if question.known is None:
         return Personalisation.UNKNOWN_CUSTOMER
-    if not allowed(plan, question.known.consents, plan.catalog.personalisation):
+    if not plan.catalog.allows(plan.catalog.personalisation, question.known.consents):
         return Personalisation.NO_CONSENT
     return Personalisation.FULL
 
@@ -179,7 +171,7 @@ def _fill(
     used: set[int] = set()
     filled: list[Filled] = []
     for placement, slots in question.placements:
-        if not allowed(plan, consents, placement.purpose):
+        if not plan.catalog.allows(placement.purpose, consents):
             filled.append(Filled(placement, (), placement.purpose))
             continue
         candidates = indices_of(screened.passed & placement.rows, len(plan.rows))
