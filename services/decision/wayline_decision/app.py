@@ -17,17 +17,16 @@ from wayline.catalog.store import CatalogStore, open_store
 from wayline.lifecycle import Health, MiB, end_on_failure, thread_server
 from wayline.publish import AckedPublisher
 from wayline.registry import Registry, open_registry
-from wayline.v1 import decision_pb2_grpc, profile_pb2, profile_pb2_grpc
+from wayline.v1 import profile_pb2, profile_pb2_grpc
 from wayline_decision.core.plan import Plan, compile_plan
 from wayline_decision.engine import Engine
-from wayline_decision.handlers import DecisionHandlers
+from wayline_decision.handlers import SERVICE, DecisionHandlers
 from wayline_decision.models import ModelShelf, fit
 from wayline_decision.records import RecordLog
 from wayline_decision.replay import Replayer
 from wayline_decision.settings import DecisionSettings
 from wayline_decision.views import ViewCache
 
-SERVICE = "wayline.v1.DecisionService"
 _PUBLISH_SECONDS = 5.0
 log = logging.get("decision")
 
@@ -78,7 +77,7 @@ async def build(settings: DecisionSettings) -> AsyncIterator[None]:
             settings,
             settings.decision_port,
             SERVICE,
-            lambda server: decision_pb2_grpc.add_DecisionServiceServicer_to_server(handlers, server),
+            handlers.register,
             threads=settings.decision_threads,
         ) as health:
             await health.set_ready(False)

@@ -4,24 +4,31 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
-from wayline.errors import InvalidField, Retryable
+from google.protobuf.message import DecodeError, Message
+
+from wayline.errors import InvalidField, LimitExceeded, Retryable
 from wayline.v1 import decision_pb2
-from wayline_decision.codec import Asked, Templates, question_of, read_request, write_record, write_response
+from wayline_decision.codec import Asked, question_of, read_request
 from wayline_decision.core.decide import decide
 from wayline_decision.core.plan import Plan
 from wayline_decision.core.score import ModelInUse
 from wayline_decision.records import RecordLog
 from wayline_decision.views import Entry, ViewCache
+from wayline_decision.wire import Writer, batch_response
 
 AT_LEAST_SECONDS = 2.0
+MAX_BATCH = 1_000
 _RESERVE = 0.1
 """The part of a caller's remaining time that is kept for deciding and for the way back, at least 20 ms."""
 _LEAST_RESERVE_SECONDS = 0.02
+
+
+M = TypeVar("M", bound=Message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +37,12 @@ class State:
 
     plan: Plan
     models: tuple[ModelInUse, ...]
-    templates: Templates
-    versions: Mapping[str, int]
-    """Model to version."""
+    writer: Writer
 
 
 def state_of(plan: Plan, models: tuple[ModelInUse, ...]) -> State:
     """Put a state together."""
-    return State(plan, models, Templates(plan), {model.name: model.version for model in models})
+    return State(plan, models, Writer(plan, {model.name: model.version for model in models}))
 
 
 class Seen(NamedTuple):
@@ -77,87 +82,94 @@ class Engine:
         """Decide with another plan or other models from the next request on."""
         self._state = state_of(plan, models)
 
-    def decide(
-        self, request: decision_pb2.DecideRequest, remaining_seconds: float | None
-    ) -> decision_pb2.DecideResponse:
+    def decide(self, data: bytes, remaining_seconds: float | None) -> bytes:
         """One decision.
 
         Args:
-            request: from outside.
+            data: a DecideRequest, as it came: the record keeps these bytes.
             remaining_seconds: of the caller's deadline; None when it has none.
+
+        Returns:
+            A DecideResponse, encoded.
 
         Raises:
             InvalidField: the request is wrong.
             Retryable: no catalogue yet.
         """
         state = self.state
-        asked = read_request(request, state.plan)
-        stale = bool(request.at_least) and not self._await_events([request], remaining_seconds)
+        asked = read_request(_parse(decision_pb2.DecideRequest, data), data, state.plan)
+        stale = bool(asked.request.at_least) and not self._await_events([asked], remaining_seconds)
         looked = self._views.get((asked.key,), remaining_seconds)
         seen = Seen(looked.entries.get(asked.key), looked.reachable)
         return self._answer(state, [asked], [seen], stale=stale)[0]
 
-    def decide_batch(
-        self, requests: Sequence[decision_pb2.DecideRequest], remaining_seconds: float | None
-    ) -> decision_pb2.DecideBatchResponse:
+    def decide_batch(self, data: bytes, remaining_seconds: float | None) -> bytes:
         """Decisions for many customers, each model run once. A request that is wrong harms no other.
 
+        Args:
+            data: a DecideBatchRequest.
+            remaining_seconds: of the caller's deadline; None when it has none.
+
+        Returns:
+            A DecideBatchResponse, encoded.
+
         Raises:
+            InvalidField: there are no requests.
+            LimitExceeded: there are too many.
             Retryable: no catalogue yet.
         """
+        requests = _parse(decision_pb2.DecideBatchRequest, data).requests
+        if not requests:
+            raise InvalidField("requests", f"expected 1 to {MAX_BATCH}, got none")
+        if len(requests) > MAX_BATCH:
+            raise LimitExceeded(f"requests: at most {MAX_BATCH} in one message, got {len(requests)}")
         state = self.state
         asked: list[Asked] = []
         errors: dict[int, str] = {}
         for position, request in enumerate(requests):
             try:
-                asked.append(read_request(request, state.plan, f"requests[{position}]."))
+                asked.append(read_request(request, request.SerializeToString(), state.plan, f"requests[{position}]."))
             except InvalidField as error:
                 errors[position] = str(error)
-        waiting = [one.request for one in asked if one.request.at_least]
+        waiting = [one for one in asked if one.request.at_least]
         stale = bool(waiting) and not self._await_events(waiting, remaining_seconds)
         looked = self._views.get([one.key for one in asked], remaining_seconds)
         seen = [Seen(looked.entries.get(one.key), one.key in looked.entries or looked.reachable) for one in asked]
         answers = iter(self._answer(state, asked, seen, stale=stale))
-        response = decision_pb2.DecideBatchResponse()
-        for position in range(len(requests)):
-            result = response.results.add()
-            if position in errors:
-                result.error = errors[position]
-            else:
-                result.decision.CopyFrom(next(answers))
-        return response
+        return batch_response(
+            errors[position] if position in errors else next(answers) for position in range(len(requests))
+        )
 
-    def _answer(
-        self, state: State, asked: Sequence[Asked], seen: Sequence[Seen], *, stale: bool
-    ) -> list[decision_pb2.DecideResponse]:
+    def _answer(self, state: State, asked: Sequence[Asked], seen: Sequence[Seen], *, stale: bool) -> list[bytes]:
         now = self._clock()
         questions = [
             question_of(one, known.entry, state.plan, reachable=known.reachable)
             for one, known in zip(asked, seen, strict=True)
         ]
-        answers: list[decision_pb2.DecideResponse] = []
+        answers: list[bytes] = []
         for one, known, decision in zip(asked, seen, decide(state.plan, state.models, questions, now), strict=True):
-            response = write_response(
-                _decision_id(now),
-                one,
-                decision,
-                state.plan,
-                state.templates,
-                stale=stale and bool(one.request.at_least),
-                explain=one.request.explain,
-            )
-            record = write_record(response, one, decision, state.versions, now)
-            self._records.append(record, known.entry.encoded if known.entry else b"")
-            answers.append(response)
+            decision_id = _decision_id(now)
+            late = stale and bool(one.request.at_least)
+            view = known.entry.encoded if known.entry else b""
+            self._records.append(state.writer.record(decision_id, one.data, view, decision, now, stale=late))
+            explain = one.request.explain
+            answers.append(state.writer.response(decision_id, decision, one.warnings, stale=late, explain=explain))
         return answers
 
-    def _await_events(self, requests: Sequence[decision_pb2.DecideRequest], remaining_seconds: float | None) -> bool:
-        tokens = [token for request in requests for token in request.at_least]
+    def _await_events(self, asked: Sequence[Asked], remaining_seconds: float | None) -> bool:
+        tokens = [token for one in asked for token in one.request.at_least]
         patience = AT_LEAST_SECONDS
         if remaining_seconds is not None:
             reserve = max(_LEAST_RESERVE_SECONDS, _RESERVE * remaining_seconds)
             patience = max(0.0, min(patience, remaining_seconds - reserve))
         return self._views.wait_for(tokens, patience)
+
+
+def _parse(kind: type[M], data: bytes) -> M:
+    try:
+        return kind.FromString(data)
+    except DecodeError:
+        raise InvalidField("request", f"the bytes are not a {kind.DESCRIPTOR.name}") from None
 
 
 def _decision_id(now: datetime) -> str:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from typing import Any
 
 import grpc
 
-from wayline.errors import InvalidField, LimitExceeded, WaylineError, abort
-from wayline.v1 import decision_pb2, decision_pb2_grpc
+from wayline.errors import WaylineError, abort
+from wayline.v1 import decision_pb2
 from wayline_decision.engine import Engine
 from wayline_decision.replay import Replayer
 
-MAX_BATCH = 1_000
+SERVICE = "wayline.v1.DecisionService"
 _EXPLAIN_SECONDS = 20.0
 
 
-class DecisionHandlers(decision_pb2_grpc.DecisionServiceServicer):
+class DecisionHandlers:
     """See the contract for shapes, limits and status codes. Runs on the server's threads."""
 
     def __init__(self, engine: Engine, replayer: Replayer, loop: asyncio.AbstractEventLoop) -> None:
@@ -25,32 +26,39 @@ class DecisionHandlers(decision_pb2_grpc.DecisionServiceServicer):
         self._replayer = replayer
         self._loop = loop
 
-    def Decide(self, request: decision_pb2.DecideRequest, context: grpc.ServicerContext) -> decision_pb2.DecideResponse:
-        """One customer."""
+    def register(self, server: grpc.Server) -> None:
+        """Add the service to a server. Decisions come and go as bytes: see `wire`."""
+        handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = {
+            "Decide": grpc.unary_unary_rpc_method_handler(self.decide),
+            "DecideBatch": grpc.stream_stream_rpc_method_handler(self.decide_batch),
+            "Explain": grpc.unary_unary_rpc_method_handler(
+                self.explain,
+                request_deserializer=decision_pb2.ExplainRequest.FromString,
+                response_serializer=decision_pb2.ExplainResponse.SerializeToString,
+            ),
+        }
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
+
+    def decide(self, data: bytes, context: grpc.ServicerContext) -> bytes:
+        """`Decide`."""
         try:
-            return self._engine.decide(request, context.time_remaining())
+            return self._engine.decide(data, context.time_remaining())
         except WaylineError as error:
             abort(context, error)
 
-    def DecideBatch(
-        self, request_iterator: Iterator[decision_pb2.DecideBatchRequest], context: grpc.ServicerContext
-    ) -> Iterator[decision_pb2.DecideBatchResponse]:
-        """Many customers, batch by batch."""
-        for request in request_iterator:
+    def decide_batch(self, calls: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
+        """`DecideBatch`."""
+        for data in calls:
             try:
-                if not request.requests:
-                    raise InvalidField("requests", f"expected 1 to {MAX_BATCH}, got none")
-                if len(request.requests) > MAX_BATCH:
-                    raise LimitExceeded(f"requests: at most {MAX_BATCH} in one message, got {len(request.requests)}")
-                response = self._engine.decide_batch(request.requests, context.time_remaining())
+                response = self._engine.decide_batch(data, context.time_remaining())
             except WaylineError as error:
                 abort(context, error)
             yield response
 
-    def Explain(
+    def explain(
         self, request: decision_pb2.ExplainRequest, context: grpc.ServicerContext
     ) -> decision_pb2.ExplainResponse:
-        """Why a decision came out as it did."""
+        """`Explain`."""
         future = asyncio.run_coroutine_threadsafe(self._replayer.explain(request.decision_id), self._loop)
         try:
             return future.result(_EXPLAIN_SECONDS)

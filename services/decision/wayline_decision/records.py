@@ -10,14 +10,12 @@ from wayline import logging
 from wayline.bus import DECISION_SUBJECT
 from wayline.errors import Retryable, WaylineError
 from wayline.publish import AckedPublisher, Message
-from wayline.v1 import decision_pb2
+from wayline_decision import wire
 
 MAX_BUNDLE_RECORDS = 256
 _MAX_BUNDLE_BYTES = 512 << 10
 _INTERVAL_SECONDS = 0.02
 _RETRY_SECONDS = 0.25
-_VIEW_TAG = bytes((decision_pb2.DecisionRecord.VIEW_FIELD_NUMBER << 3 | 2,))
-_RECORD_TAG = bytes((decision_pb2.DecisionRecordBundle.RECORDS_FIELD_NUMBER << 3 | 2,))
 log = logging.get("records")
 
 
@@ -36,17 +34,8 @@ class RecordLog:
         self._waiting: deque[bytes] = deque()
         self.dropped = 0
 
-    def append(self, record: decision_pb2.DecisionRecord, view: bytes = b"") -> None:
-        """Take a record, from any thread. It costs its encoding.
-
-        Args:
-            record: without its view.
-            view: the customer's view, encoded: many decisions share one, so it is encoded once and appended here.
-                A message's fields may come in any order.
-        """
-        data = record.SerializeToString()
-        if view:
-            data = b"".join((data, _VIEW_TAG, _varint(len(view)), view))
+    def append(self, data: bytes) -> None:
+        """Take an encoded DecisionRecord, from any thread."""
         if self._bytes + len(data) > self._max_bytes:
             self.dropped += 1
             return
@@ -72,10 +61,10 @@ class RecordLog:
 
     async def _publish_waiting(self) -> None:
         while self._waiting:
-            bundle = self._take()
-            message = Message(DECISION_SUBJECT, _bundle(bundle), uuid4().hex)
+            records = self._take()
+            message = Message(DECISION_SUBJECT, wire.bundle(records), uuid4().hex)
             await self._publish(message)
-            self._bytes -= sum(map(len, bundle))
+            self._bytes -= sum(map(len, records))
 
     def _take(self) -> list[bytes]:
         bundle: list[bytes] = []
@@ -100,23 +89,3 @@ class RecordLog:
                 return
             else:
                 return
-
-
-def _bundle(records: list[bytes]) -> bytes:
-    """A DecisionRecordBundle of records that are encoded already.
-
-    Parsing them only to encode them again would double the cost of the log.
-    """
-    parts: list[bytes] = []
-    for record in records:
-        parts += (_RECORD_TAG, _varint(len(record)), record)
-    return b"".join(parts)
-
-
-def _varint(value: int) -> bytes:
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)

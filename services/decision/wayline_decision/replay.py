@@ -16,7 +16,7 @@ from wayline.catalog.store import CatalogStore
 from wayline.errors import InvalidField, NotFound, Retryable
 from wayline.registry import Registry
 from wayline.v1 import decision_pb2
-from wayline_decision.codec import question_of, read_request, write_response
+from wayline_decision.codec import question_of, read_request
 from wayline_decision.core.decide import decide
 from wayline_decision.core.plan import compile_plan
 from wayline_decision.engine import State, state_of
@@ -105,7 +105,7 @@ class Replayer:
 
 def decide_anew(record: decision_pb2.DecisionRecord, state: State) -> decision_pb2.DecideResponse:
     """Decide from a record, by its own clock, and say all that was dropped."""
-    asked = read_request(record.request, state.plan)
+    asked = read_request(record.request, b"", state.plan)
     entry = None
     if record.HasField("view"):
         entry = Entry(record.view)
@@ -113,9 +113,8 @@ def decide_anew(record: decision_pb2.DecisionRecord, state: State) -> decision_p
     question = question_of(asked, entry, state.plan, reachable=reachable)
     now = datetime.fromtimestamp(0, UTC) + timedelta(microseconds=record.decided_at.ToMicroseconds())
     decision = decide(state.plan, state.models, [question], now)[0]
-    return write_response(
-        record.decision_id, asked, decision, state.plan, state.templates, stale=record.stale, explain=True
-    )
+    data = state.writer.response(record.decision_id, decision, asked.warnings, stale=record.stale, explain=True)
+    return decision_pb2.DecideResponse.FromString(data)
 
 
 def _same(record: decision_pb2.DecisionRecord, decision: decision_pb2.DecideResponse) -> bool:
