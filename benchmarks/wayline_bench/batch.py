@@ -6,11 +6,13 @@ import asyncio
 import statistics
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+import grpc
 
 from wayline.v1 import decision_pb2
 from wayline_bench import world
-from wayline_bench.machine import BenchError, choose_cores, cpu_seconds
+from wayline_bench.machine import BenchError, Budget, choose_cores, cpu_seconds
 from wayline_bench.report import Figure, Limit, Report
 from wayline_bench.system import channel, is_scored, started_world
 from wayline_bench.world import WorldSize
@@ -18,13 +20,14 @@ from wayline_bench.world import WorldSize
 PATH = "/wayline.v1.DecisionService/DecideBatch"
 CHUNK = 500
 _WARM_PASSES = 5
+_RESERVE_SECONDS = 6.0  # for the last pass, which may begin just before the end, and to stop
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchSize:
     """How much is measured."""
 
-    world: WorldSize = WorldSize()
+    world: WorldSize = field(default_factory=WorldSize)
     seconds: float = 12.0
     """Of warm passes; at least one is made."""
 
@@ -35,7 +38,7 @@ async def bench(size: BatchSize) -> Report:
     Raises:
         BenchError, ClusterError, grpc.RpcError: it could not run.
     """
-    cores = choose_cores()
+    cores, budget = choose_cores(), Budget()
     async with started_world(size.world, cores) as system:
         address = system.cluster.addresses.decision
         chunks = _chunks(size.world)
@@ -43,8 +46,9 @@ async def bench(size: BatchSize) -> Report:
         unavailable = size.world.customers - count_scored(answers)
         await asyncio.to_thread(warm, address, size.world)
         warm_seconds: list[float] = []
+        seconds = budget.for_measuring(size.seconds, reserve_seconds=_RESERVE_SECONDS)
         used = cpu_seconds(system.cluster.pid("decision"))
-        while not warm_seconds or sum(warm_seconds) < size.seconds:
+        while not warm_seconds or sum(warm_seconds) < seconds:
             took, answers = await asyncio.to_thread(_pass, address, chunks)
             warm_seconds.append(took)
         share = (cpu_seconds(system.cluster.pid("decision")) - used) / sum(warm_seconds)
@@ -56,7 +60,7 @@ async def bench(size: BatchSize) -> Report:
         "batch",
         [
             Figure("decisions_per_s", round(rate), "views in the cache, median of the passes", Limit(least=10_000)),
-            Figure("cold_decisions_per_s", round(customers / cold), "the first pass: views asked of the profile service"),
+            Figure("cold_decisions_per_s", round(customers / cold), "the first pass: views are asked for"),
             Figure("cold_unavailable", unavailable, "of its decisions had to do without a view, which came too late"),
             Figure("decision_cpu", round(share, 2), "processors that the decision service used in the warm passes"),
             Figure("customers", customers, f"in each pass, in chunks of {CHUNK}"),
@@ -106,7 +110,7 @@ def _chunks(size: WorldSize) -> list[bytes]:
 def _pass(address: str, chunks: Sequence[bytes]) -> tuple[float, list[bytes]]:
     """Seconds for all chunks, and the answers as they came."""
     with channel(address) as connection:
-        call = connection.stream_stream(PATH)
+        call: grpc.StreamStreamMultiCallable[bytes, bytes] = connection.stream_stream(PATH)
         started = time.perf_counter()
         answers = list(call(iter(chunks), timeout=60.0))
         return time.perf_counter() - started, answers

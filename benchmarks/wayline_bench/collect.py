@@ -9,6 +9,8 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+import grpc
+
 from wayline.v1 import ingestion_pb2, profile_pb2, profile_pb2_grpc
 from wayline_bench import shop
 from wayline_bench.machine import BenchError, choose_cores, cpu_seconds
@@ -42,6 +44,14 @@ class _Collected:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Folding:
+    """How fast a backlog was folded, and what the profile service holds after it."""
+
+    events_per_s: float
+    found: profile_pb2.GetStatisticsResponse
+
+
 async def bench(size: CollectSize) -> Report:
     """Measure.
 
@@ -64,22 +74,33 @@ async def bench(size: CollectSize) -> Report:
         used = cpu_seconds(cluster.pid("ingestion"))
         try:
             collected = await asyncio.to_thread(_send, addresses.ingestion, calls, size.callers, size.seconds)
+            ingestion_cpu = cpu_seconds(cluster.pid("ingestion")) - used
+            used = cpu_seconds(cluster.pid("profile"))
         finally:
             cluster.kill("profile", signal.SIGCONT)
-        ingestion_share = (cpu_seconds(cluster.pid("ingestion")) - used) / collected.seconds
-        accepted = count_accepted(collected.answers)
-        used = cpu_seconds(cluster.pid("profile"))
-        folded_per_s, fold_seconds, found = await asyncio.to_thread(_fold, addresses.profile)
-        profile_share = (cpu_seconds(cluster.pid("profile")) - used) / fold_seconds
+        resumed = time.perf_counter()
+        folding = await asyncio.to_thread(_fold, addresses.profile, size.batch * size.warm_calls)
+        profile_cpu = cpu_seconds(cluster.pid("profile")) - used
+        profile_seconds = time.perf_counter() - resumed
+    accepted = count_accepted(collected.answers)
+    found = folding.found
     _check(found, accepted + size.batch * size.warm_calls)
     bytes_per_event = sum(map(len, calls)) / len(calls) / size.batch
     return Report(
         "collect",
         [
             Figure("accepted_per_s", round(accepted / collected.seconds), "stored in JetStream", Limit(least=6_000)),
-            Figure("ingestion_cpu", round(ingestion_share, 2), "processors that ingestion used meanwhile"),
-            Figure("folded_per_s", round(folded_per_s), "a backlog, into profiles and views", Limit(least=5_000)),
-            Figure("profile_cpu", round(profile_share, 2), "processors that the profile service used meanwhile"),
+            Figure(
+                "ingestion_cpu", round(ingestion_cpu / collected.seconds, 2), "processors that ingestion used meanwhile"
+            ),
+            Figure(
+                "folded_per_s", round(folding.events_per_s), "a backlog, into profiles and views", Limit(least=5_000)
+            ),
+            Figure(
+                "profile_cpu",
+                round(profile_cpu / profile_seconds, 2),
+                "processors that the profile service used meanwhile",
+            ),
             Figure("events", accepted, f"in calls of {size.batch}, {size.callers} at once"),
             Figure("event_bytes", round(bytes_per_event), "on the average"),
             Figure("profiles", found.profiles, "visitors of the example shop"),
@@ -110,7 +131,7 @@ def _send(address: str, calls: Sequence[bytes], callers: int, seconds: float) ->
 
     def caller(own: Sequence[bytes]) -> Iterator[bytes]:
         with channel(address) as connection:
-            collect = connection.unary_unary(PATH)
+            collect: grpc.UnaryUnaryMultiCallable[bytes, bytes] = connection.unary_unary(PATH)
             for call in own:
                 if time.perf_counter() > deadline:
                     return
@@ -121,28 +142,31 @@ def _send(address: str, calls: Sequence[bytes], callers: int, seconds: float) ->
     return _Collected([answer for part in parts for answer in part], time.perf_counter() - started)
 
 
-def _fold(address: str) -> tuple[float, float, profile_pb2.GetStatisticsResponse]:
-    """Events per second from the first that is folded to the last, seconds from now to the last, and what is held then.
+def _fold(address: str, before: int) -> _Folding:
+    """Wait until nothing is left to fold; `before` so many were folded already.
+
+    The rate counts from the first commit that is seen: before it, the service notices that it was stopped.
 
     Raises:
         BenchError: it took too long.
     """
     began = time.perf_counter()
     first: tuple[float, int] | None = None
-    base: int | None = None
     with channel(address) as connection:
         stub = profile_pb2_grpc.ProfileServiceStub(connection)
-        while (now := time.perf_counter()) < began + _PATIENCE_SECONDS:
-            found = stub.GetStatistics(profile_pb2.GetStatisticsRequest(), timeout=_PATIENCE_SECONDS)
+        while True:
+            found: profile_pb2.GetStatisticsResponse = stub.GetStatistics(
+                profile_pb2.GetStatisticsRequest(), timeout=_PATIENCE_SECONDS
+            )
             now = time.perf_counter()
-            base = found.events_folded if base is None else base
-            if first is None and found.events_folded > base:
-                first = now, found.events_folded
             if not found.lag:
-                since, already = first or (began, base)
-                return (found.events_folded - already) / (now - since), now - began, found
+                since, already = first or (began, before)
+                return _Folding((found.events_folded - already) / (now - since), found)
+            if now > began + _PATIENCE_SECONDS:
+                raise BenchError(f"{found.lag} events were still not folded after {_PATIENCE_SECONDS:g} s")
+            if first is None and found.events_folded > before:
+                first = now, found.events_folded
             time.sleep(_POLL_SECONDS)
-    raise BenchError(f"{found.lag} events were still not folded after {_PATIENCE_SECONDS:g} s")
 
 
 def _check(found: profile_pb2.GetStatisticsResponse, accepted: int) -> None:

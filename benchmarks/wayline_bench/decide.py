@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import statistics
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import cycle
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from wayline_bench.batch import warm
 from wayline_bench.echo import PATH as ECHO_PATH
 from wayline_bench.http2 import write_bodies
 from wayline_bench.load import CONCURRENCY, CONNECTIONS, Rate, Target, by_h2load, by_ourselves, h2load_installed
-from wayline_bench.machine import Cores, choose_cores, cpu_seconds, python, run, run_json, running
+from wayline_bench.machine import Budget, Cores, choose_cores, cpu_seconds, python, run, run_json, running
 from wayline_bench.report import Figure, Limit, Report, percentiles
 from wayline_bench.system import channel, started_world
 from wayline_bench.world import WorldSize
@@ -29,21 +29,21 @@ from wayline_decision.settings import DecisionSettings
 DECIDE_PATH = "/wayline.v1.DecisionService/Decide"
 _PREFIX_BYTES = 5
 _WARM_SECONDS = 0.5
+_RESERVE_SECONDS = 10.0  # to start and stop what is measured, and for the first pass of the path in process
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecideSize:
     """How much is measured."""
 
-    world: WorldSize = WorldSize()
+    world: WorldSize = field(default_factory=WorldSize)
     rounds: int = 4
     seconds: float = 14.0
     """Of measuring, all parts together."""
 
-    @property
-    def part_seconds(self) -> float:
+    def part_seconds(self, seconds: float) -> float:
         """The load takes two parts a round and two more; latency and the path in process take two each."""
-        return self.seconds / (2 * self.rounds + 6)
+        return seconds / (2 * self.rounds + 6)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +98,14 @@ async def bench(size: DecideSize) -> Report:
     Raises:
         BenchError, ClusterError, grpc.RpcError: it could not run.
     """
-    cores = choose_cores()
+    cores, budget = choose_cores(), Budget()
     async with started_world(size.world, cores) as system:
         requests = world.requests(size.world)
-        one = _Bench(cores, system.directory, world.encoded(requests), size.part_seconds)
-        write_bodies(one.file, one.bodies)
         address = system.cluster.addresses.decision
         await asyncio.to_thread(warm, address, size.world)
+        seconds = budget.for_measuring(size.seconds, reserve_seconds=_RESERVE_SECONDS)
+        one = _Bench(cores, system.directory, world.encoded(requests), size.part_seconds(seconds))
+        write_bodies(one.file, one.bodies)
         decide = one.server(address, DECIDE_PATH, system.cluster.pid("decision"))
         everyone = await by_ourselves(decide.target, one.file, 2 * one.part_seconds)
         async with _echo_server(cores, round(everyone.response_bytes) - _PREFIX_BYTES) as (echo_address, echo_pid):
@@ -146,9 +147,7 @@ def _echo_latency(address: str, bodies: Sequence[bytes], seconds: float) -> list
         return list(_timed(connection.unary_unary(ECHO_PATH), bodies, seconds))
 
 
-def _timed(
-    call: grpc.UnaryUnaryMultiCallable, questions: Sequence[bytes | decision_pb2.DecideRequest], seconds: float
-) -> Iterator[float]:
+def _timed(call: Callable[..., object], questions: Sequence[object], seconds: float) -> Iterator[float]:
     """Milliseconds of each call of one caller who waits for each answer."""
     deadline = time.perf_counter() + seconds
     for question in cycle(questions):

@@ -19,11 +19,11 @@ def main() -> None:
     port, threads, response_bytes = map(int, sys.argv[1:])
     answer = bytes(response_bytes)
 
-    def echo(request: bytes, context: grpc.ServicerContext) -> bytes:
+    def echo(_request: bytes, _context: grpc.ServicerContext) -> bytes:
         return answer
 
     server = grpc.server(futures.ThreadPoolExecutor(threads))
-    method = grpc.unary_unary_rpc_method_handler(echo)
+    method: grpc.RpcMethodHandler[bytes, bytes] = grpc.unary_unary_rpc_method_handler(echo)
     server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(SERVICE, {"Echo": method})])
     server.add_insecure_port(f"127.0.0.1:{port}")
     server.start()

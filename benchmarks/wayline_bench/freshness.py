@@ -92,9 +92,10 @@ class Prober:
             raise BenchError(f"a decision showed mark {number} before it was sent")
         event = shop.mark_event(self._visitor(number), number, f"mark-{self._name}-{number}")
         response = self._ingestion.Collect(ingestion_pb2.CollectRequest(events=[event]), timeout=_PATIENCE_SECONDS)
-        if response.results[0].status != ingestion_pb2.EVENT_STATUS_ACCEPTED:
-            raise BenchError(f"a mark was not accepted: {response.results[0]}")
-        return response.results[0].token
+        result: ingestion_pb2.EventResult = response.results[0]
+        if result.status != ingestion_pb2.EVENT_STATUS_ACCEPTED:
+            raise BenchError(f"a mark was not accepted: {result}")
+        return result.token
 
     def sees(self, number: int, *at_least: events_pb2.EventToken) -> tuple[bool, bool]:
         """Whether a decision shows the mark, and whether it says that it is stale."""

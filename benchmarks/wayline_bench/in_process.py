@@ -70,7 +70,9 @@ class Views:
         return list(self._views)
 
     def BatchGetViews(  # noqa: N802 - as in the contract
-        self, request: profile_pb2.BatchGetViewsRequest, timeout: float
+        self,
+        request: profile_pb2.BatchGetViewsRequest,
+        timeout: float,  # noqa: ARG002 - as callers give it
     ) -> profile_pb2.BatchGetViewsResponse:
         """Those that are asked for."""
         return profile_pb2.BatchGetViewsResponse(views=[self._views[key] for key in request.identity_keys])
@@ -98,9 +100,7 @@ class Path:
 
     def answer(self, request: bytes) -> bytes:
         """What the service does between the bytes that come and the bytes that go."""
-        return self._engine.decide(
-            decision_pb2.DecideRequest.FromString(request), _DEADLINE_SECONDS
-        ).SerializeToString()
+        return self._engine.decide(request, _DEADLINE_SECONDS)
 
     def walk(self, deadline: float) -> list[int]:
         """One pass over the customers, or until the deadline; nanoseconds for each."""

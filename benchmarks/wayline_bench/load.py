@@ -64,7 +64,7 @@ async def by_h2load(target: Target, bodies: Sequence[bytes], seconds: float, dir
             ]
         )
     outputs = await asyncio.gather(*(run(command, target.cpus, seconds + 10) for command in commands))
-    parts = [_read(output) for output in outputs]
+    parts = [read_h2load(output) for output in outputs]
     return Rate(
         sum(part.calls_per_s for part in parts),
         sum(part.response_bytes for part in parts) / len(parts),
@@ -84,7 +84,7 @@ async def by_ourselves(target: Target, bodies: Path, seconds: float) -> Rate:
     return Rate(load.calls / load.seconds, load.response_bytes / load.calls)
 
 
-def _read(output: str) -> Rate:
+def read_h2load(output: str) -> Rate:
     """What h2load says. It knows HTTP, not gRPC: a gRPC error is a success to it, but carries no data."""
     rate, counts, data = _RATE.search(output), _COUNTS.search(output), _DATA.search(output)
     if not rate or not counts or not data:

@@ -7,8 +7,9 @@ import json
 import math
 import os
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,29 @@ class Cores:
         return "one processor each for server and load" if self.apart else "server and load share the processors"
 
 
+@contextmanager
+def unpinned_after() -> Iterator[None]:
+    """Whatever the block does to this process's processors is undone after it."""
+    ours = frozenset(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else frozenset()
+    try:
+        yield
+    finally:
+        pin(os.getpid(), ours)
+
+
+class Budget:
+    """The time that a benchmark may take in all. What set-up takes longer, measuring gets less."""
+
+    def __init__(self, seconds: float = 45.0) -> None:
+        """The time runs from now on."""
+        self._deadline = time.monotonic() + seconds
+
+    def for_measuring(self, wanted_seconds: float, *, reserve_seconds: float) -> float:
+        """What is left of `wanted_seconds` when `reserve_seconds` are kept for what comes after; at least a second."""
+        left = self._deadline - time.monotonic() - reserve_seconds
+        return max(1.0, min(wanted_seconds, left))
+
+
 def choose_cores() -> Cores:
     """The first two processors that we may use; none at all where processes cannot be pinned."""
     if not hasattr(os, "sched_getaffinity"):
@@ -50,9 +74,9 @@ def pin(pid: int, cpus: frozenset[int]) -> None:
     """Keep a process that runs already, with all its threads, on `cpus`. Does nothing where it cannot be done."""
     if not cpus or not hasattr(os, "sched_setaffinity"):
         return
-    for thread in os.listdir(f"/proc/{pid}/task"):
+    for thread in Path(f"/proc/{pid}/task").iterdir():
         with suppress(ProcessLookupError):  # it ended since
-            os.sched_setaffinity(int(thread), cpus)
+            os.sched_setaffinity(int(thread.name), cpus)
 
 
 def cpu_seconds(pid: int) -> float:

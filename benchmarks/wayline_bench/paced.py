@@ -41,12 +41,12 @@ async def send(address: str, rate: int, seconds: float, visitors: int) -> Paced:
     took: list[float] = []
     late: list[float] = []
     async with grpc.aio.insecure_channel(address) as channel:
-        collect = channel.unary_unary(PATH)
+        collect: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(PATH)
         await channel.channel_ready()
 
         async def one(call: bytes) -> bytes:
             started = time.perf_counter()
-            answer: bytes = await collect(call, timeout=_TIMEOUT_SECONDS)
+            answer = await collect(call, timeout=_TIMEOUT_SECONDS)
             took.append(time.perf_counter() - started)
             return answer
 

@@ -30,7 +30,7 @@ from wayline.v1 import (
     profile_pb2_grpc,
 )
 from wayline_bench import world
-from wayline_bench.machine import BenchError, Cores, pin
+from wayline_bench.machine import BenchError, Cores, pin, unpinned_after
 from wayline_bench.world import WorldSize
 
 _OPTIONS = (("grpc.enable_http_proxy", 0), ("grpc.max_receive_message_length", -1))
@@ -68,7 +68,7 @@ async def started(catalog: Catalog, cpus: Mapping[str, frozenset[int]] = NO_PINS
         cpus: processors by process, from its start on: libraries size their thread pools by what they see then.
     """
     pins = {name: set(allowed) for name, allowed in cpus.items() if allowed}
-    with tempfile.TemporaryDirectory(prefix="wayline-bench-") as directory:
+    with unpinned_after(), tempfile.TemporaryDirectory(prefix="wayline-bench-") as directory:
         async with Cluster(Path(directory) / "data", cpus=pins, env={"WAYLINE_LOG_LEVEL": "WARNING"}) as cluster:
             async with bus.connect(cluster.addresses.nats, "wayline-bench") as client:
                 await (await open_store(client.jetstream())).apply(catalog)
@@ -97,7 +97,9 @@ def wait_until_folded(address: str, events: int) -> profile_pb2.GetStatisticsRes
     with channel(address) as connection:
         stub = profile_pb2_grpc.ProfileServiceStub(connection)
         while True:
-            found = stub.GetStatistics(profile_pb2.GetStatisticsRequest(), timeout=_PATIENCE_SECONDS)
+            found: profile_pb2.GetStatisticsResponse = stub.GetStatistics(
+                profile_pb2.GetStatisticsRequest(), timeout=_PATIENCE_SECONDS
+            )
             if found.events_folded >= events and not found.lag:
                 return found
             if time.monotonic() > deadline:
@@ -106,9 +108,7 @@ def wait_until_folded(address: str, events: int) -> profile_pb2.GetStatisticsRes
 
 
 def _register(address: str, size: WorldSize) -> None:
-    request = prediction_pb2.RegisterModelRequest(
-        manifest=world.manifest(size), onnx=world.model(size), promote=True
-    )
+    request = prediction_pb2.RegisterModelRequest(manifest=world.manifest(size), onnx=world.model(size), promote=True)
     with channel(address) as connection:
         prediction_pb2_grpc.PredictionServiceStub(connection).RegisterModel(request, timeout=_PATIENCE_SECONDS)
 
@@ -118,7 +118,7 @@ def _populate(running: Running, size: WorldSize) -> None:
     addresses = running.cluster.addresses
     with channel(addresses.ingestion) as connection:
         stub = ingestion_pb2_grpc.IngestionServiceStub(connection)
-        under_way: list[grpc.Future] = []
+        under_way: list[grpc.Future[ingestion_pb2.CollectResponse]] = []
         for request in _calls(size):
             if len(under_way) == _CALLERS:
                 _expect_accepted(under_way.pop(0).result())

@@ -173,10 +173,8 @@ def _conditions(size: WorldSize) -> list[str]:
 
 
 def _action(at: int, rules: Sequence[str]) -> dict[str, Any]:
-    policies = {
-        stage: [{"rule": rules[(at * step + step) % len(rules)], "because": f"Reason {(at * step + step) % len(rules)}"}]
-        for stage, step in zip(_STAGES, (1, 7, 11), strict=True)
-    }
+    needs = {stage: (at + 1) * step % len(rules) for stage, step in zip(_STAGES, (1, 7, 11), strict=True)}
+    policies = {stage: [{"rule": rules[one], "because": f"Reason {one}"}] for stage, one in needs.items()}
     action = action_ids(at + 1)[at]
     return {
         "id": action,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections import deque
 from uuid import uuid4
 
@@ -31,15 +32,17 @@ class RecordLog:
         self._publisher = publisher
         self._max_bytes = max_bytes
         self._bytes = 0
+        self._lock = threading.Lock()
         self._waiting: deque[bytes] = deque()
         self.dropped = 0
 
     def append(self, data: bytes) -> None:
         """Take an encoded DecisionRecord, from any thread."""
-        if self._bytes + len(data) > self._max_bytes:
-            self.dropped += 1
-            return
-        self._bytes += len(data)
+        with self._lock:
+            if self._bytes + len(data) > self._max_bytes:
+                self.dropped += 1
+                return
+            self._bytes += len(data)
         self._waiting.append(data)
 
     async def run(self) -> None:
@@ -60,11 +63,16 @@ class RecordLog:
             log.error("decision_records_lost", records=len(self._waiting))
 
     async def _publish_waiting(self) -> None:
-        while self._waiting:
+        # Only what waits now: those that arrive meanwhile form the next bundle. Otherwise, under load, this would go
+        # round without a rest in bundles of one or two, and cost more than the decisions.
+        left = len(self._waiting)
+        while left:
             records = self._take()
+            left = max(0, left - len(records))
             message = Message(DECISION_SUBJECT, wire.bundle(records), uuid4().hex)
             await self._publish(message)
-            self._bytes -= sum(map(len, records))
+            with self._lock:
+                self._bytes -= sum(map(len, records))
 
     def _take(self) -> list[bytes]:
         bundle: list[bytes] = []

@@ -31,6 +31,7 @@ def _installed() -> None:
     """Measure. Each benchmark starts a system of its own, and ends within 45 seconds."""
     try:
         import onnx  # noqa: F401 - builds the model
+
         import wayline_bench.report  # noqa: F401
     except ImportError as error:
         fail(f"the benchmarks cannot run, since {error.name} is not installed; run them from a checkout: make setup")
