@@ -12,7 +12,7 @@ import grpc
 
 from wayline.v1 import decision_pb2
 from wayline_bench import world
-from wayline_bench.machine import BenchError, Budget, choose_cores, cpu_seconds
+from wayline_bench.machine import BenchError, Budget, choose_cores, cpu_seconds, others_at_work
 from wayline_bench.report import Figure, Limit, Report
 from wayline_bench.system import channel, is_scored, started_world
 from wayline_bench.world import WorldSize
@@ -38,7 +38,7 @@ async def bench(size: BatchSize) -> Report:
     Raises:
         BenchError, ClusterError, grpc.RpcError: it could not run.
     """
-    cores, budget = choose_cores(), Budget()
+    cores, budget, busy = choose_cores(), Budget(), await others_at_work()
     async with started_world(size.world, cores) as system:
         address = system.cluster.addresses.decision
         chunks = _chunks(size.world)
@@ -66,7 +66,11 @@ async def bench(size: BatchSize) -> Report:
             Figure("customers", customers, f"in each pass, in chunks of {CHUNK}"),
             Figure("passes", len(warm_seconds), "over all customers"),
         ],
-        [cores.describe(), "the client passes bytes on unread while it measures: the decision service is the limit"],
+        [
+            cores.describe(),
+            *busy,
+            "the client passes bytes on unread while it measures: the decision service is the limit",
+        ],
     )
 
 

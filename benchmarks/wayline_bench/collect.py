@@ -13,7 +13,7 @@ import grpc
 
 from wayline.v1 import ingestion_pb2, profile_pb2, profile_pb2_grpc
 from wayline_bench import shop
-from wayline_bench.machine import BenchError, choose_cores, cpu_seconds
+from wayline_bench.machine import BenchError, choose_cores, cpu_seconds, others_at_work
 from wayline_bench.report import Figure, Limit, Report
 from wayline_bench.shop import Visitors
 from wayline_bench.system import channel, started, wait_until_folded
@@ -61,7 +61,7 @@ async def bench(size: CollectSize) -> Report:
     Raises:
         BenchError, ClusterError, grpc.RpcError: it could not run.
     """
-    cores = choose_cores()
+    cores, busy = choose_cores(), await others_at_work()
     visitors = Visitors(visitors=size.visitors, seed=1, run="collect")
     warm = [visitors.call(size.batch) for _ in range(size.warm_calls)]
     calls = [visitors.call(size.batch) for _ in range(size.most_events // size.batch)]
@@ -105,7 +105,7 @@ async def bench(size: CollectSize) -> Report:
             Figure("event_bytes", round(bytes_per_event), "on the average"),
             Figure("profiles", found.profiles, "visitors of the example shop"),
         ],
-        [cores.describe(), "the server is the limit where its processors are near 1"],
+        [cores.describe(), *busy, "the server is the limit where its processors are near 1"],
     )
 
 

@@ -20,7 +20,17 @@ from wayline_bench.batch import warm
 from wayline_bench.echo import PATH as ECHO_PATH
 from wayline_bench.http2 import write_bodies
 from wayline_bench.load import CONCURRENCY, CONNECTIONS, Rate, Target, by_h2load, by_ourselves, h2load_installed
-from wayline_bench.machine import Budget, Cores, choose_cores, cpu_seconds, python, run, run_json, running
+from wayline_bench.machine import (
+    Budget,
+    Cores,
+    choose_cores,
+    cpu_seconds,
+    others_at_work,
+    python,
+    run,
+    run_json,
+    running,
+)
 from wayline_bench.report import Figure, Limit, Report, percentiles
 from wayline_bench.system import channel, started_world
 from wayline_bench.world import WorldSize
@@ -29,7 +39,7 @@ from wayline_decision.settings import DecisionSettings
 DECIDE_PATH = "/wayline.v1.DecisionService/Decide"
 _PREFIX_BYTES = 5
 _WARM_SECONDS = 0.5
-_RESERVE_SECONDS = 10.0  # to start and stop what is measured, and for the first pass of the path in process
+_RESERVE_SECONDS = 13.0  # to start and stop what is measured, and for the first pass of the path in process
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +108,7 @@ async def bench(size: DecideSize) -> Report:
     Raises:
         BenchError, ClusterError, grpc.RpcError: it could not run.
     """
-    cores, budget = choose_cores(), Budget()
+    cores, budget, busy = choose_cores(), Budget(), await others_at_work()
     async with started_world(size.world, cores) as system:
         requests = world.requests(size.world)
         address = system.cluster.addresses.decision
@@ -115,7 +125,7 @@ async def bench(size: DecideSize) -> Report:
             decide_ms = await asyncio.to_thread(_decide_latency, address, requests, one.part_seconds)
             echo_ms = await asyncio.to_thread(_echo_latency, echo_address, one.bodies, one.part_seconds)
     alone = await _in_process(size.world.customers, 2 * one.part_seconds, cores)
-    return _report(pairs, everyone, decide_ms, echo_ms, alone, cores)
+    return _report(pairs, everyone, decide_ms, echo_ms, alone, [cores.describe(), *busy])
 
 
 async def profile(size: DecideSize) -> str:
@@ -171,7 +181,7 @@ def _report(
     decide_ms: Sequence[float],
     echo_ms: Sequence[float],
     alone: dict[str, float],
-    cores: Cores,
+    notes: list[str],
 ) -> Report:
     generator = "h2load" if h2load_installed() else "own"
     echo = statistics.median(echo.calls_per_s for echo, _ in pairs)
@@ -198,7 +208,6 @@ def _report(
         Figure("load", generator, f"{CONNECTIONS} connections, {CONCURRENCY // CONNECTIONS} calls at once on each"),
         Figure("concurrency", CONCURRENCY, "calls at once"),
     ]
-    notes = [cores.describe()]
     if generator == "h2load":
         asked = rounds * CONNECTIONS
         notes.append(f"h2load sends one request per connection: decide_per_s is over {asked} different customers")

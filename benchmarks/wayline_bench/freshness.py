@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import count
@@ -12,7 +12,7 @@ from itertools import count
 from wayline.cluster import Addresses
 from wayline.v1 import decision_pb2, decision_pb2_grpc, events_pb2, ingestion_pb2, ingestion_pb2_grpc
 from wayline_bench import shop
-from wayline_bench.machine import BenchError, python, started_json
+from wayline_bench.machine import BenchError, others_at_work, python, started_json
 from wayline_bench.paced import Paced
 from wayline_bench.report import Figure, Limit, Report, percentiles
 from wayline_bench.system import channel, started
@@ -49,7 +49,7 @@ async def bench(size: FreshnessSize) -> Report:
     Raises:
         BenchError, ClusterError, grpc.RpcError: it could not run, or a decision was wrong.
     """
-    found = _Found([], [])
+    found, busy = _Found([], []), await others_at_work()
     async with started(shop.marked_catalog()) as system:
         addresses = system.cluster.addresses
         duration = size.seconds + _WARM_SECONDS
@@ -64,7 +64,7 @@ async def bench(size: FreshnessSize) -> Report:
                 ]
                 await asyncio.gather(*probes)
             paced = Paced(**await load())
-    return _report(size, found, paced)
+    return _report(size, found, paced, busy)
 
 
 class Prober:
@@ -153,11 +153,12 @@ def _take_at_least(prober: Prober, number: int, found: _Found) -> None:
         raise BenchError(f"a decision with the token of mark {number} did not show it, and did not say stale")
 
 
-def _report(size: FreshnessSize, found: _Found, paced: Paced) -> Report:
+def _report(size: FreshnessSize, found: _Found, paced: Paced, busy: Sequence[str]) -> Report:
     if not found.visible_ms or not found.at_least_ms:
         raise BenchError("no sample was taken in the time given: measure for longer")
     visible, at_least = percentiles(found.visible_ms), percentiles(found.at_least_ms)
-    notes = ["all processes share all processors, the load and the probes included; probes poll a millisecond apart"]
+    shared = "all processes share all processors, the load and the probes included; probes poll a millisecond apart"
+    notes = [shared, *busy]
     if min(len(found.visible_ms), len(found.at_least_ms)) < ENOUGH_SAMPLES:
         notes.append(f"a 99th percentile of fewer than {ENOUGH_SAMPLES} samples says little: measure for longer")
     if paced.accepted_per_s < 0.97 * size.events_per_s:

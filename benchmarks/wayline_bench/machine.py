@@ -17,6 +17,9 @@ from typing import Any
 from wayline.cluster import launch
 from wayline.errors import WaylineError
 
+_BUSY = 0.15
+_WATCH_SECONDS = 0.5
+
 
 class BenchError(WaylineError):
     """A benchmark could not run. The message says why."""
@@ -37,6 +40,29 @@ class Cores:
     def describe(self) -> str:
         """For people."""
         return "one processor each for server and load" if self.apart else "server and load share the processors"
+
+
+async def others_at_work() -> list[str]:
+    """A note for the report when the machine is busy before anything was started, else nothing.
+
+    Even work on another processor counts: two virtual processors are often the two threads of one core, and then each
+    slows the other down, which no clock of processor time shows.
+    """
+    before, started = _busy_seconds(), time.monotonic()
+    await asyncio.sleep(_WATCH_SECONDS)
+    busy = (_busy_seconds() - before) / (time.monotonic() - started)
+    if not busy > _BUSY:
+        return []
+    return [f"others used {busy:.1f} processors of this machine before it began: a quiet one gives better figures"]
+
+
+def _busy_seconds() -> float:
+    """Processor time that all processes have used; NaN where `/proc` does not tell."""
+    try:
+        user, nice, system, _, _, *rest = map(int, Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9])
+    except FileNotFoundError:
+        return math.nan
+    return (user + nice + system + sum(rest)) / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager
