@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from datetime import UTC, datetime, timedelta
+from math import isclose
 
 import nats.errors
 from nats.js import JetStreamContext
@@ -28,6 +29,7 @@ _LATEST = timedelta(seconds=60)
 _EARLIEST_MS, _LATEST_MS = 1_577_836_800_000, 7_258_118_400_000
 """2020 to 2200: no decision was made at any other time."""
 _FETCH = 64
+_FLOAT32_ROUNDING = 1e-5
 _KEPT_STATES = 4
 
 
@@ -118,13 +120,17 @@ def decide_anew(record: decision_pb2.DecisionRecord, state: State) -> decision_p
 
 
 def _same(record: decision_pb2.DecisionRecord, decision: decision_pb2.DecideResponse) -> bool:
-    """Whether the same was chosen with the same priorities, to the last bit."""
-    made = [
-        (filled.placement, one.action, one.treatment, one.score.priority)
-        for filled in decision.placements
-        for one in filled.selections
-    ]
-    return made == [(one.placement, one.action, one.treatment, one.priority) for one in record.selections]
+    """Whether the same was chosen with the same priorities.
+
+    Priorities may differ in what float32 cannot hold: a model that scores a batch adds up in another order than for one
+    customer.
+    """
+    made = [(filled.placement, one) for filled in decision.placements for one in filled.selections]
+    return len(made) == len(record.selections) and all(
+        (placement, one.action, one.treatment) == (kept.placement, kept.action, kept.treatment)
+        and isclose(one.score.priority, kept.priority, rel_tol=_FLOAT32_ROUNDING)
+        for (placement, one), kept in zip(made, record.selections, strict=True)
+    )
 
 
 def _made_at(decision_id: str) -> datetime:

@@ -12,7 +12,7 @@ import grpc
 
 from wayline import logging
 from wayline.v1 import events_pb2, profile_pb2, profile_pb2_grpc
-from wayline_decision.core.decide import Known
+from wayline_decision.core.known import Known
 from wayline_decision.core.plan import Plan
 
 log = logging.get("views")
@@ -47,7 +47,7 @@ class Entry:
         if memo is None or memo[0] != plan.revision:
             traits, facts = plan.schema.traits.FromString(self.view.traits), plan.facts.FromString(self.view.traits)
             facts.DiscardUnknownFields()
-            known = Known(traits, facts, dict(self.view.consents), {})
+            known = Known(traits, facts, dict(self.view.consents))
             self._memo = memo = (plan.revision, known)
         return memo[1]
 

@@ -17,7 +17,7 @@ def context_weights(plan: Plan, given: list[float]) -> Floats:
         plan: the catalogue.
         given: the values of the distinct weight expressions. Negative ones and what is no number count as 0.
     """
-    if plan.weights is None:
+    if not given:
         return plan.context_weight
     weights = plan.context_weight.copy()
     values = np.array(given, np.float64)

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from enum import IntEnum
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from wayline_decision.core.arbitrate import context_weights, priorities, rank
+from wayline_decision.core.known import Known
 from wayline_decision.core.plan import Floats, Indices, PlacementPlan, Plan
-from wayline_decision.core.score import CATALOGUE, ModelInUse, Rows, Scored, base_rates, score
-from wayline_decision.core.screen import Screened, indices_of, screen
+from wayline_decision.core.score import CATALOGUE, ModelInUse, Rows, Scored, base_rates, combine, probabilities
+from wayline_decision.core.screen import Screened, indices_of, judge, screen
+
+MAX_KEPT_SCORES = 1_000
+"""Of one model for one customer: 8 kB. Beyond it they are worked out for each request."""
+_NONE: tuple[int, None] = (0, None)
 
 
 class Personalisation(IntEnum):
@@ -22,18 +29,6 @@ class Personalisation(IntEnum):
     UNKNOWN_CUSTOMER = 2
     NO_CONSENT = 3
     UNAVAILABLE = 4
-
-
-class Known(NamedTuple):
-    """What is known of a customer: the consents, the traits for models and the facts for rules (see `Plan`), and model
-    inputs that were encoded before.
-    """
-
-    traits: Any
-    facts: Any
-    consents: Mapping[str, bool]
-    rows: dict[tuple[str, int, int], Rows]
-    """(model, version, catalogue revision) to [inputs]: filled in as models ask, since it lives as long as the view."""
 
 
 class Question(NamedTuple):
@@ -87,25 +82,30 @@ def decide(plan: Plan, models: Sequence[ModelInUse], questions: Sequence[Questio
         now: the time by which rules are judged.
     """
     modes = [_personalisation(plan, question) for question in questions]
-    empty = plan.facts()
-    profiles = [
-        question.known.facts if mode is Personalisation.FULL and question.known else empty
+    subjects = [
+        question.known if mode is Personalisation.FULL and question.known else plan.nobody
         for question, mode in zip(questions, modes, strict=True)
     ]
     activations = [
-        plan.rule_compiler.activation(profile, question.context, now)
-        for profile, question in zip(profiles, questions, strict=True)
+        partial(plan.rule_compiler.activation, subject.facts, question.context, now)
+        for subject, question in zip(subjects, questions, strict=True)
     ]
+    judged = [judge(plan, subject, activation) for subject, activation in zip(subjects, activations, strict=True)]
     scored = _score(plan, models, questions, modes, now)
-    weights = [
-        context_weights(plan, plan.weights.evaluate(activation).values if plan.weights else [])
-        for activation in activations
-    ]
+    weights = [_weights(plan, one.weights, activation) for one, activation in zip(judged, activations, strict=True)]
     row_priority = priorities(plan, scored.propensity, np.asarray(weights)).take(plan.action_of, axis=1)
     return [
-        _fill(plan, question, mode, screen(plan, activation), scored, at, weights[at], row_priority[at])
-        for at, (question, mode, activation) in enumerate(zip(questions, modes, activations, strict=True))
+        _fill(
+            plan, question, mode, screen(plan, judged[at], activations[at]), scored, at, weights[at], row_priority[at]
+        )
+        for at, (question, mode) in enumerate(zip(questions, modes, strict=True))
     ]
+
+
+def _weights(plan: Plan, lasting: list[float], activation: Callable[[], Any]) -> Floats:
+    if plan.momentary_weights.expressions:
+        return context_weights(plan, lasting + plan.momentary_weights.evaluate(activation()).values)
+    return context_weights(plan, lasting)
 
 
 def _personalisation(plan: Plan, question: Question) -> Personalisation:
@@ -127,10 +127,14 @@ def _score(
 ) -> Scored:
     """Score whom we may know; everyone else keeps the catalogue's base rates."""
     personal = [at for at, mode in enumerate(modes) if mode is Personalisation.FULL]
-    if not models or not personal:
-        return score(plan, (), len(questions))
-    inputs = [(model, _stack([_encode(plan, model, questions[at], now) for at in personal])) for model in models]
-    scored = score(plan, inputs, len(personal))
+    given: list[tuple[ModelInUse, Floats]] = []
+    failures: list[str] = []
+    for model in models if personal else ():
+        try:
+            given.append((model, _probabilities(plan, model, [questions[at] for at in personal], now)))
+        except Exception as error:  # whatever a foreign model does, a decision is still made
+            failures.append(f"model:{model.name}@{model.version} failed: {type(error).__name__}")
+    scored = combine(plan, given, failures, len(personal))
     if len(personal) == len(questions):
         return scored
     propensity = base_rates(plan, len(questions))
@@ -138,22 +142,31 @@ def _score(
     return Scored(propensity, scored.sources, scored.failures)
 
 
-def _stack(rows: list[Rows]) -> Rows:
-    """[customers, inputs]. A single row is only looked at in another way, which takes a tenth of the time."""
+def _probabilities(plan: Plan, model: ModelInUse, questions: Sequence[Question], now: datetime) -> Floats:
+    """[customers, actions of the model], in one run for all those whose scores are not kept yet."""
+    known = [question.known or plan.nobody for question in questions]
+    if model.needs_context or len(model.actions) > MAX_KEPT_SCORES:
+        rows = [
+            _encode(plan, model, one, question.context, now) for one, question in zip(known, questions, strict=True)
+        ]
+        return probabilities(plan, model, _stack(rows))
+    missing = [one for one in known if one.scores.get(model.name, _NONE)[0] != model.version]
+    if missing:
+        rows = [_encode(plan, model, one, None, now) for one in missing]
+        for one, scores in zip(missing, probabilities(plan, model, _stack(rows)), strict=True):
+            one.scores[model.name] = (model.version, scores.copy())
+    return _stack([one.scores[model.name][1] for one in known])
+
+
+def _stack(rows: list[NDArray[Any]]) -> NDArray[Any]:
+    """[customers, …]. A single row is only looked at in another way, which takes a tenth of the time."""
     return rows[0][np.newaxis] if len(rows) == 1 else np.stack(rows)
 
 
-def _encode(plan: Plan, model: ModelInUse, question: Question, now: datetime) -> Rows:
-    known = question.known
-    assert known is not None, "only customers that are known are scored"
-    key = (model.name, model.version, plan.revision)
-    row = None if model.needs_context else known.rows.get(key)
-    if row is None:
-        activation = plan.compiler.activation(known.traits, question.context, now) if model.needs_activation else None
-        row = model.encode(known.traits, question.context, activation)
-        if not model.needs_context:
-            known.rows[key] = row
-    return row
+def _encode(plan: Plan, model: ModelInUse, known: Known, context: Any, now: datetime) -> Rows:
+    context = plan.schema.context() if context is None else context
+    activation = plan.compiler.activation(known.traits, context, now) if model.needs_activation else None
+    return model.encode(known.traits, context, activation)
 
 
 def _fill(

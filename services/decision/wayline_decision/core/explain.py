@@ -35,7 +35,7 @@ def _why(plan: Plan, decision: Decision, filled: Filled, at: int, elsewhere: set
     row = plan.rows[at]
     for rule in row.rules:
         if not decision.screened.met[rule.condition]:
-            expression = plan.conditions.expressions[rule.condition]
+            expression = plan.conditions[rule.condition]
             error = decision.screened.errors.get(rule.condition)
             if error:
                 return Dropped(at, rule.stage, expression, f"could not be evaluated: {error}")

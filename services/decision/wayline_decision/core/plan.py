@@ -7,7 +7,7 @@ same way whatever the order of the catalogue's files.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
@@ -19,9 +19,13 @@ from numpy.typing import NDArray
 from wayline.catalog.model import Action, Arbitration, Catalog, Group, Issue, Placement, Rule, Treatment
 from wayline.catalog.rules import RuleCompiler, RuleSet
 from wayline.catalog.schema import Schema, build_schema
+from wayline_decision.core.known import Known
 
 _TRAIT = re.compile(r"\bprofile\s*\.\s*(\w+)")
+_REQUEST = re.compile(r"\b(context|now)\b")
 _WHOLE_PROFILE = re.compile(r"\bprofile\b(?!\s*\.)")
+_CONDITION = ("BOOL",)
+_NUMBER = ("DOUBLE", "INT")
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
 
@@ -109,14 +113,23 @@ class Plan:
     context_weight: Floats
     """[A] fixed context weights; 1 where an expression gives it."""
     arbitration: Arbitration
-    conditions: RuleSet
+    conditions: tuple[str, ...]
+    """Every distinct condition; first those on the profile alone."""
     keeps: tuple[int, ...]
     """By condition: the rows that do not need it, as a bit set."""
-    weights: RuleSet | None
+    lasting: RuleSet
+    """The conditions on the profile alone."""
+    momentary: RuleSet
+    """The conditions on the request or the time as well."""
+    lasting_weights: RuleSet
+    """The context weights, divided in the same way."""
+    momentary_weights: RuleSet
     weighted_actions: Indices
     """The actions whose context weight is an expression."""
     weight_of: Indices
     """For each of those, which expression."""
+    nobody: Known
+    """Of whom nothing is known, or may be used."""
 
     @property
     def models(self) -> frozenset[str]:
@@ -132,7 +145,7 @@ def compile_plan(catalog: Catalog, revision: int) -> Plan:
     """
     schema = build_schema(catalog)
     placed = sorted(catalog.actions(), key=lambda one: one[2].id)
-    conditions: dict[str, int] = {}
+    conditions = _numbered(_conditions(placed))
     rows: list[Row] = []
     placement_rows = dict.fromkeys(catalog.placements, 0)
     for index, (issue, group, action) in enumerate(placed):
@@ -143,7 +156,7 @@ def compile_plan(catalog: Catalog, revision: int) -> Plan:
     actions = [action for _, _, action in placed]
     lever = np.array([issue.lever * group.lever * action.lever for issue, group, action in placed], np.float64)
     value = np.array([action.value for action in actions], np.float64)
-    weights = _expressions(actions)
+    weights = _numbered(one.context_weight for one in actions if isinstance(one.context_weight, str))
     facts = build_schema(_only_what_is_read(catalog, [*conditions, *weights]))
     rule_compiler = RuleCompiler(facts)
     exponents = catalog.arbitration
@@ -169,15 +182,19 @@ def compile_plan(catalog: Catalog, revision: int) -> Plan:
             [1.0 if isinstance(action.context_weight, str) else action.context_weight for action in actions], np.float64
         ),
         arbitration=exponents,
-        conditions=RuleSet(rule_compiler, list(conditions), ("BOOL",), on_error=False),
+        conditions=tuple(conditions),
         keeps=_keeps(rows, len(conditions)),
-        weights=RuleSet(rule_compiler, list(weights), ("DOUBLE", "INT"), on_error=1.0) if weights else None,
+        lasting=RuleSet(rule_compiler, [one for one in conditions if _lasts(one)], _CONDITION, on_error=False),
+        momentary=RuleSet(rule_compiler, [one for one in conditions if not _lasts(one)], _CONDITION, on_error=False),
+        lasting_weights=RuleSet(rule_compiler, [one for one in weights if _lasts(one)], _NUMBER, on_error=1.0),
+        momentary_weights=RuleSet(rule_compiler, [one for one in weights if not _lasts(one)], _NUMBER, on_error=1.0),
         weighted_actions=np.array(
             [at for at, one in enumerate(actions) if isinstance(one.context_weight, str)], np.intp
         ),
         weight_of=np.array(
             [weights[one.context_weight] for one in actions if isinstance(one.context_weight, str)], np.intp
         ),
+        nobody=Known(schema.traits(), facts.traits(), {}),
     )
 
 
@@ -190,7 +207,7 @@ def _only_what_is_read(catalog: Catalog, texts: Sequence[str]) -> Catalog:
 
 
 def _row(
-    index: int, issue: Issue, group: Group, action: Action, treatment: Treatment, conditions: dict[str, int]
+    index: int, issue: Issue, group: Group, action: Action, treatment: Treatment, conditions: Mapping[str, int]
 ) -> Row:
     levels = (issue, group, action, treatment)
     staged: list[tuple[Stage, Rule]] = []
@@ -205,10 +222,7 @@ def _row(
         action_id=action.id,
         treatment_id=treatment.id,
         content=treatment.content,
-        rules=tuple(
-            RowRule(conditions.setdefault(rule.rule.strip(), len(conditions)), stage, rule.because)
-            for stage, rule in staged
-        ),
+        rules=tuple(RowRule(conditions[rule.rule.strip()], stage, rule.because) for stage, rule in staged),
         reasons=tuple(dict.fromkeys(rule.because for _, rule in staged if rule.because)),
     )
 
@@ -227,12 +241,22 @@ def _placement(catalog: Catalog, name: str, placement: Placement, mask: int, row
     )
 
 
-def _expressions(actions: Sequence[Action]) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for action in actions:
-        if isinstance(action.context_weight, str):
-            found.setdefault(action.context_weight, len(found))
-    return found
+def _conditions(placed: Sequence[tuple[Issue, Group, Action]]) -> Iterator[str]:
+    for issue, group, action in placed:
+        for level in (issue, group, action, *action.treatments):
+            for rules in (level.eligibility, level.applicability, level.suitability):
+                yield from (rule.rule.strip() for rule in rules)
+
+
+def _numbered(texts: Iterable[str]) -> dict[str, int]:
+    """Each distinct expression with a number; those on the profile alone come first."""
+    distinct = dict.fromkeys(texts)
+    return {text: number for number, text in enumerate(sorted(distinct, key=lambda text: not _lasts(text)))}
+
+
+def _lasts(text: str) -> bool:
+    """Whether an expression depends on the profile alone."""
+    return not _REQUEST.search(text)
 
 
 def _keeps(rows: Sequence[Row], conditions: int) -> tuple[int, ...]:

@@ -97,41 +97,39 @@ class Scored(NamedTuple):
     failures: tuple[str, ...]
 
 
-def score(plan: Plan, models: Sequence[tuple[ModelInUse, Rows]], customers: int) -> Scored:
-    """Score customers with every model, each in one run.
+def probabilities(plan: Plan, model: ModelInUse, rows: Rows) -> Floats:
+    """[customers, actions of the model]: between 0 and 1, and the catalogue's base rate for what is no number.
 
-    A model that fails, or gives what is no number, leaves its actions with the catalogue's base rate.
+    Raises:
+        Exception: whatever the model does.
+    """
+    outputs = model.run(rows)
+    given = outputs if model.in_order else outputs[:, model.columns]
+    clipped: Floats = np.minimum(np.maximum(given, 0.0), 1.0)
+    if math.isfinite(clipped.sum()):  # one sum tells, nearly always, that all of them are numbers
+        return clipped
+    return np.where(np.isfinite(given), clipped, plan.base_propensity[model.actions])
+
+
+def combine(plan: Plan, given: Sequence[tuple[ModelInUse, Floats]], failures: Sequence[str], customers: int) -> Scored:
+    """The propensities of all actions: from models where there are any, else the base rates.
 
     Args:
         plan: the catalogue.
-        models: each with the rows of all customers, [customers, inputs].
+        given: each model with its probabilities, [customers, actions of the model].
+        failures: of models that gave none, in words.
         customers: how many.
     """
-    propensity: Floats | None = None
-    sources: Mapping[int, str] = {}
-    failures: list[str] = []
-    for model, rows in models:
-        try:
-            outputs = model.run(rows)
-        except Exception as error:  # whatever a foreign model does, a decision is still made
-            failures.append(f"model:{model.name}@{model.version} failed: {type(error).__name__}")
-            continue
-        if model.in_order:
-            propensity = _probabilities(outputs, plan.base_propensity)
-        else:
-            propensity = base_rates(plan, customers) if propensity is None else propensity
-            given = outputs[:, model.columns]
-            propensity[:, model.actions] = _probabilities(given, plan.base_propensity[model.actions])
-        sources = {**sources, **model.sources} if sources else model.sources
-    return Scored(base_rates(plan, customers) if propensity is None else propensity, sources, tuple(failures))
+    if len(given) == 1 and given[0][0].in_order:
+        return Scored(given[0][1], given[0][0].sources, tuple(failures))
+    propensity = base_rates(plan, customers)
+    sources: dict[int, str] = {}
+    for model, found in given:
+        propensity[:, model.actions] = found
+        sources |= model.sources
+    return Scored(propensity, sources, tuple(failures))
 
 
 def base_rates(plan: Plan, customers: int) -> Floats:
     """[customers, A] the catalogue's own propensities."""
     return np.tile(plan.base_propensity, (customers, 1))
-
-
-def _probabilities(given: Floats, base: Floats) -> Floats:
-    """Between 0 and 1; the base rate for what is no number. One sum tells, nearly always, that there is none."""
-    clipped: Floats = np.minimum(np.maximum(given, 0.0), 1.0)
-    return clipped if math.isfinite(clipped.sum()) else np.where(np.isfinite(given), clipped, base)

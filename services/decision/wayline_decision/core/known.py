@@ -1,0 +1,46 @@
+"""What is known of a customer, and what was worked out from that alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Probabilities = NDArray[np.float64]
+
+
+class Judged(NamedTuple):
+    """The conditions and weights that no request changes, by their numbers in the plan."""
+
+    passed: int
+    """The rows that meet all of these conditions, as a bit set."""
+    met: list[bool]
+    errors: Mapping[int, str]
+    weights: list[float]
+
+
+class Known:
+    """One view of one customer under one plan: it never changes, so what follows from it alone is worked out once.
+
+    A customer usually looks at several places of a page, and at several pages, between two events: conditions on the
+    profile alone and the scores of models that read the profile alone stay the same meanwhile.
+    """
+
+    __slots__ = ("consents", "facts", "judged", "scores", "traits")
+
+    def __init__(self, traits: Any, facts: Any, consents: Mapping[str, bool]) -> None:
+        """Begin with nothing worked out.
+
+        Args:
+            traits: for models: all declared traits.
+            facts: for rules: the traits that rules read (see `Plan.facts`).
+            consents: purpose to the customer's last word.
+        """
+        self.traits = traits
+        self.facts = facts
+        self.consents = consents
+        self.judged: Judged | None = None
+        self.scores: dict[str, tuple[int, Probabilities]] = {}
+        """Model to its version and the propensities, [actions of the model]."""
