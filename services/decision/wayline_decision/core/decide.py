@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from enum import IntEnum
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wayline_decision.core.arbitrate import context_weights, priorities, rank
-from wayline_decision.core.known import Known
-from wayline_decision.core.plan import Floats, Indices, PlacementPlan, Plan
+from wayline_decision.core.known import Known, Standing
+from wayline_decision.core.plan import Floats, PlacementPlan, Plan
 from wayline_decision.core.score import CATALOGUE, ModelInUse, Rows, Scored, base_rates, combine, probabilities
 from wayline_decision.core.screen import Screened, indices_of, judge, screen
 
 MAX_KEPT_SCORES = 1_000
 """Of one model for one customer: 8 kB. Beyond it they are worked out for each request."""
+MAX_KEPT_ROWS = 1_000
+"""The standing of a customer is 24 kB then. Beyond it rows are ranked for each request."""
+_SPARSE = 8
 _NONE: tuple[int, None] = (0, None)
+_NO_SOURCES: Mapping[int, str] = {}
 
 
 class Personalisation(IntEnum):
@@ -90,15 +94,74 @@ def decide(plan: Plan, models: Sequence[ModelInUse], questions: Sequence[Questio
         partial(plan.rule_compiler.activation, subject.facts, question.context, now)
         for subject, question in zip(subjects, questions, strict=True)
     ]
-    judged = [judge(plan, subject, activation) for subject, activation in zip(subjects, activations, strict=True)]
-    scored = _score(plan, models, questions, modes, now)
-    weights = [_weights(plan, one.weights, activation) for one, activation in zip(judged, activations, strict=True)]
+    standings = _standings(plan, models, questions, subjects, activations, now)
+    return [
+        _fill(plan, question, mode, screen(plan, judge(plan, subject, activation), activation), standing)
+        for question, mode, subject, activation, standing in zip(
+            questions, modes, subjects, activations, standings, strict=True
+        )
+    ]
+
+
+def _standings(
+    plan: Plan,
+    models: Sequence[ModelInUse],
+    questions: Sequence[Question],
+    subjects: Sequence[Known],
+    activations: Sequence[Callable[[], Any]],
+    now: datetime,
+) -> list[Standing]:
+    """How all rows stand with each customer: as kept with the view, where no request changes it."""
+    lasts = (
+        len(plan.rows) <= MAX_KEPT_ROWS
+        and not plan.momentary_weights.expressions
+        and not any(model.needs_context for model in models)
+    )
+    if not lasts:
+        return _stand(plan, models, questions, subjects, activations, now)
+    missing = [at for at, one in enumerate(subjects) if one.standing is None or one.standing.models is not models]
+    if missing:
+        found = _stand(
+            plan,
+            models,
+            [questions[at] for at in missing],
+            [subjects[at] for at in missing],
+            [activations[at] for at in missing],
+            now,
+        )
+        for at, standing in zip(missing, found, strict=True):
+            order = np.argsort(-standing.row_priority, kind="stable").tolist()
+            # A model that failed may answer the next time: keep nothing of it.
+            kept = None if standing.failures else models
+            subjects[at].standing = standing._replace(models=kept, order=order)
+    return [cast(Standing, one.standing) for one in subjects]
+
+
+def _stand(
+    plan: Plan,
+    models: Sequence[ModelInUse],
+    questions: Sequence[Question],
+    subjects: Sequence[Known],
+    activations: Sequence[Callable[[], Any]],
+    now: datetime,
+) -> list[Standing]:
+    scored = _score(plan, models, questions, subjects, now)
+    weights = [
+        _weights(plan, judge(plan, subject, activation).weights, activation)
+        for subject, activation in zip(subjects, activations, strict=True)
+    ]
     row_priority = priorities(plan, scored.propensity, np.asarray(weights)).take(plan.action_of, axis=1)
     return [
-        _fill(
-            plan, question, mode, screen(plan, judged[at], activations[at]), scored, at, weights[at], row_priority[at]
+        Standing(
+            models=None,
+            propensity=scored.propensity[at].copy(),
+            weights=weights[at],
+            row_priority=row_priority[at].copy(),
+            order=None,
+            sources=_NO_SOURCES if subject is plan.nobody else scored.sources,
+            failures=() if subject is plan.nobody else scored.failures,
         )
-        for at, (question, mode) in enumerate(zip(questions, modes, strict=True))
+        for at, subject in enumerate(subjects)
     ]
 
 
@@ -122,11 +185,11 @@ def _score(
     plan: Plan,
     models: Sequence[ModelInUse],
     questions: Sequence[Question],
-    modes: Sequence[Personalisation],
+    subjects: Sequence[Known],
     now: datetime,
 ) -> Scored:
     """Score whom we may know; everyone else keeps the catalogue's base rates."""
-    personal = [at for at, mode in enumerate(modes) if mode is Personalisation.FULL]
+    personal = [at for at, subject in enumerate(subjects) if subject is not plan.nobody]
     given: list[tuple[ModelInUse, Floats]] = []
     failures: list[str] = []
     for model in models if personal else ():
@@ -169,52 +232,52 @@ def _encode(plan: Plan, model: ModelInUse, known: Known, context: Any, now: date
     return model.encode(known.traits, context, activation)
 
 
-def _fill(
-    plan: Plan,
-    question: Question,
-    mode: Personalisation,
-    screened: Screened,
-    scored: Scored,
-    at: int,
-    weights: Floats,
-    row_priority: Floats,
-) -> Decision:
+def _fill(plan: Plan, question: Question, mode: Personalisation, screened: Screened, standing: Standing) -> Decision:
     consents = question.known.consents if question.known else {}
-    personal = mode is Personalisation.FULL
     used: set[int] = set()
     filled: list[Filled] = []
     for placement, slots in question.placements:
         if not plan.catalog.allows(placement.purpose, consents):
             filled.append(Filled(placement, (), placement.purpose))
             continue
-        candidates = indices_of(screened.passed & placement.rows, len(plan.rows))
         enough = (slots + len(used)) * placement.most_per_action
-        chosen: list[Chosen] = []
-        for row in _slots(plan, rank(row_priority, candidates, enough), slots, used):
-            action = plan.rows[row].action
-            chosen.append(
-                Chosen(
-                    row=row,
-                    propensity=float(scored.propensity[at, action]),
-                    context=float(weights[action]),
-                    value=float(plan.value[action]),
-                    lever=float(plan.lever[action]),
-                    priority=float(row_priority[row]),
-                    source=scored.sources.get(action, CATALOGUE) if personal else CATALOGUE,
-                )
-            )
+        ranked = _ranked(plan, standing, screened.passed & placement.rows, enough)
+        chosen = [_chosen(plan, standing, row) for row in _slots(plan, ranked, slots, used)]
         filled.append(Filled(placement, tuple(chosen), None))
-    return Decision(mode, tuple(filled), screened, row_priority, scored.failures)
+    return Decision(mode, tuple(filled), screened, standing.row_priority, standing.failures)
 
 
-def _slots(plan: Plan, ranked: Indices, slots: int, used: set[int]) -> list[int]:
+def _chosen(plan: Plan, standing: Standing, row: int) -> Chosen:
+    action = plan.rows[row].action
+    return Chosen(
+        row=row,
+        propensity=standing.propensity.item(action),
+        context=standing.weights.item(action),
+        value=plan.value.item(action),
+        lever=plan.lever.item(action),
+        priority=standing.row_priority.item(row),
+        source=standing.sources.get(action, CATALOGUE),
+    )
+
+
+def _ranked(plan: Plan, standing: Standing, passed: int, at_most: int) -> Iterable[int]:
+    """The rows of `passed`, best first; at least `at_most` of them if there are as many.
+
+    A kept order is walked along the bit set, unless so few rows passed that sorting those is less work.
+    """
+    if standing.order is not None and passed.bit_count() * _SPARSE >= len(plan.rows):
+        return (row for row in standing.order if passed >> row & 1)
+    return rank(standing.row_priority, indices_of(passed, len(plan.rows)), at_most).tolist()  # type: ignore[no-any-return]
+
+
+def _slots(plan: Plan, ranked: Iterable[int], slots: int, used: set[int]) -> list[int]:
     """The first rows of different actions that no earlier slot has used; `used` grows by them."""
     taken: list[int] = []
-    for row in ranked.tolist():
-        if len(taken) == slots:
-            break
+    for row in ranked:
         action = plan.rows[row].action
         if action not in used:
             used.add(action)
             taken.append(row)
+            if len(taken) == slots:
+                break
     return taken

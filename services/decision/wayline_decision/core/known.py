@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-Probabilities = NDArray[np.float64]
+Floats = NDArray[np.float64]
 
 
 class Judged(NamedTuple):
@@ -21,6 +21,23 @@ class Judged(NamedTuple):
     weights: list[float]
 
 
+class Standing(NamedTuple):
+    """How all rows stand with one customer, before conditions: the arithmetic and the ranking."""
+
+    models: Any
+    """The models by which they stand so; None: only for this request."""
+    propensity: Floats
+    """[A]"""
+    weights: Floats
+    """[A]"""
+    row_priority: Floats
+    """[T]"""
+    order: list[int] | None
+    """All rows, best first; None: not ranked yet."""
+    sources: Mapping[int, str]
+    failures: tuple[str, ...]
+
+
 class Known:
     """One view of one customer under one plan: it never changes, so what follows from it alone is worked out once.
 
@@ -28,7 +45,7 @@ class Known:
     profile alone and the scores of models that read the profile alone stay the same meanwhile.
     """
 
-    __slots__ = ("consents", "facts", "judged", "scores", "traits")
+    __slots__ = ("consents", "facts", "judged", "scores", "standing", "traits")
 
     def __init__(self, traits: Any, facts: Any, consents: Mapping[str, bool]) -> None:
         """Begin with nothing worked out.
@@ -42,5 +59,6 @@ class Known:
         self.facts = facts
         self.consents = consents
         self.judged: Judged | None = None
-        self.scores: dict[str, tuple[int, Probabilities]] = {}
+        self.scores: dict[str, tuple[int, Floats]] = {}
         """Model to its version and the propensities, [actions of the model]."""
+        self.standing: Standing | None = None
