@@ -137,7 +137,7 @@ async def profile(size: DecideSize) -> str:
 @asynccontextmanager
 async def _echo_server(cores: Cores, response_bytes: int) -> AsyncIterator[tuple[str, int]]:
     port = free_ports().decision
-    threads = DecisionSettings.model_fields["decision_threads"].default
+    threads = DecisionSettings.model_fields["decision_active"].default
     command = python("wayline_bench.echo", str(port), str(threads), str(response_bytes))
     async with running(command, cores.server) as pid:
         address = f"127.0.0.1:{port}"

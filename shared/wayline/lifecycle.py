@@ -6,9 +6,9 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator, Callable
-from concurrent import futures
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, cast
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -135,13 +135,18 @@ async def thread_server(
     service: str,
     register: Callable[[grpc.Server], None],
     *,
-    threads: int,
+    pool: Executor,
     max_receive_bytes: int = 5 * MiB,
     max_concurrent: int = 1_000,
 ) -> AsyncIterator[Health]:
-    """A threaded gRPC server with health and reflection: for unary calls it takes half the time of the asyncio one."""
-    pool = futures.ThreadPoolExecutor(threads, thread_name_prefix="rpc")
-    server = grpc.server(pool, options=_options(max_receive_bytes), maximum_concurrent_rpcs=max_concurrent)
+    """A threaded gRPC server with health and reflection, on `pool`, which it shuts down at the end.
+
+    For unary calls it takes two thirds of the time of the asyncio one.
+    """
+    # Its published type asks for the standard library's pool; `submit` is all that it calls.
+    server = grpc.server(
+        cast(ThreadPoolExecutor, pool), options=_options(max_receive_bytes), maximum_concurrent_rpcs=max_concurrent
+    )
     register(server)
     servicer = health.HealthServicer(experimental_non_blocking=True)
     health_pb2_grpc.add_HealthServicer_to_server(servicer, server)

@@ -15,6 +15,7 @@ from wayline.catalog.rules import RuleError
 from wayline.catalog.schema import SchemaError
 from wayline.catalog.store import CatalogStore, open_store
 from wayline.lifecycle import Health, MiB, end_on_failure, thread_server
+from wayline.pool import ElasticPool
 from wayline.publish import AckedPublisher
 from wayline.registry import Registry, open_registry
 from wayline.v1 import profile_pb2, profile_pb2_grpc
@@ -34,11 +35,13 @@ log = logging.get("decision")
 @asynccontextmanager
 async def build(settings: DecisionSettings) -> AsyncIterator[None]:
     """Follow views, catalogue and models; decide; log."""
+    pool = ElasticPool(active=settings.decision_active, threads=settings.decision_threads)
     channel = grpc.insecure_channel(settings.profile_address, options=[("grpc.max_receive_message_length", 64 * MiB)])
     views = ViewCache(
         profile_pb2_grpc.ProfileServiceStub(channel),
         size=settings.view_cache_size,
         timeout_seconds=settings.profile_timeout_seconds,
+        waiting=pool.waiting,
     )
     publisher = AckedPublisher(_PUBLISH_SECONDS)
 
@@ -71,14 +74,15 @@ async def build(settings: DecisionSettings) -> AsyncIterator[None]:
         catalogs = await open_store(js, replicas=settings.replicas, max_bytes=settings.catalog_max_bytes)
         registry = await open_registry(js, replicas=settings.replicas, max_bytes=settings.models_max_bytes)
         records = RecordLog(publisher, max_bytes=settings.record_buffer_bytes)
-        engine = Engine(views, records)
-        handlers = DecisionHandlers(engine, Replayer(js, catalogs, registry), asyncio.get_running_loop())
+        engine = Engine(views, records, waiting=pool.waiting)
+        replayer = Replayer(js, catalogs, registry)
+        handlers = DecisionHandlers(engine, replayer, asyncio.get_running_loop(), pool.waiting)
         async with thread_server(
             settings,
             settings.decision_port,
             SERVICE,
             handlers.register,
-            threads=settings.decision_threads,
+            pool=pool,
         ) as health:
             await health.set_ready(False)
             follower = Follower(engine, ModelShelf(registry), health)

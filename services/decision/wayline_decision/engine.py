@@ -6,6 +6,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NamedTuple, TypeVar
@@ -63,10 +64,18 @@ def now_utc() -> datetime:
 class Engine:
     """Decides, with whatever state is current."""
 
-    def __init__(self, views: ViewCache, records: RecordLog, clock: Callable[[], datetime] = now_utc) -> None:
-        """Begin without a state: decisions wait for the first catalogue."""
+    def __init__(
+        self,
+        views: ViewCache,
+        records: RecordLog,
+        *,
+        waiting: Callable[[], AbstractContextManager[None]] = nullcontext,
+        clock: Callable[[], datetime] = now_utc,
+    ) -> None:
+        """Begin without a state: decisions wait for the first catalogue. What waits for events does so in `waiting`."""
         self._views = views
         self._records = records
+        self._waiting = waiting
         self._clock = clock
         self._state: State | None = None
         # One decision at a time: CEL and ONNX let go of the interpreter's lock for microseconds, and threads that
@@ -177,7 +186,10 @@ class Engine:
         if remaining_seconds is not None:
             reserve = max(_LEAST_RESERVE_SECONDS, _RESERVE * remaining_seconds)
             patience = max(0.0, min(patience, remaining_seconds - reserve))
-        return self._views.wait_for(tokens, patience)
+        if self._views.wait_for(tokens, 0.0):
+            return True
+        with self._waiting():
+            return self._views.wait_for(tokens, patience)
 
 
 def _parse(kind: type[M], data: bytes) -> M:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import Any
 
 import grpc
@@ -20,11 +21,18 @@ _EXPLAIN_SECONDS = 20.0
 class DecisionHandlers:
     """See the contract for shapes, limits and status codes. Runs on the server's threads."""
 
-    def __init__(self, engine: Engine, replayer: Replayer, loop: asyncio.AbstractEventLoop) -> None:
-        """Decide with `engine`; `replayer` lives on `loop`."""
+    def __init__(
+        self,
+        engine: Engine,
+        replayer: Replayer,
+        loop: asyncio.AbstractEventLoop,
+        waiting: Callable[[], AbstractContextManager[None]],
+    ) -> None:
+        """Decide with `engine`; `replayer` lives on `loop`; what waits for others does so in `waiting`."""
         self._engine = engine
         self._replayer = replayer
         self._loop = loop
+        self._waiting = waiting
 
     def register(self, server: grpc.Server) -> None:
         """Add the service to a server. Decisions come and go as bytes: see `wire`."""
@@ -48,7 +56,7 @@ class DecisionHandlers:
 
     def decide_batch(self, calls: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
         """`DecideBatch`."""
-        for data in calls:
+        while (data := self._next(calls)) is not None:
             try:
                 response = self._engine.decide_batch(data, context.time_remaining())
             except WaylineError as error:
@@ -61,8 +69,14 @@ class DecisionHandlers:
         """`Explain`."""
         future = asyncio.run_coroutine_threadsafe(self._replayer.explain(request.decision_id), self._loop)
         try:
-            return future.result(_EXPLAIN_SECONDS)
+            with self._waiting():
+                return future.result(_EXPLAIN_SECONDS)
         except WaylineError as error:
             abort(context, error)
         finally:
             future.cancel()
+
+    def _next(self, calls: Iterator[bytes]) -> bytes | None:
+        """The next message of a stream; None at its end. A client may take its time."""
+        with self._waiting():
+            return next(calls, None)

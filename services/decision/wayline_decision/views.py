@@ -6,6 +6,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple
 
 import grpc
@@ -72,12 +73,14 @@ class ViewCache:
         *,
         size: int,
         timeout_seconds: float,
+        waiting: Callable[[], AbstractContextManager[None]] = nullcontext,
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
-        """Hold at most `size` keys; wait at most `timeout_seconds` for the profile service."""
+        """Hold at most `size` keys; wait at most `timeout_seconds` for the profile service, within `waiting`."""
         self._stub = stub
         self._size = size
         self._timeout_seconds = timeout_seconds
+        self._waiting = waiting
         self._now_ms = now_ms
         self._entries: OrderedDict[bytes, Entry] = OrderedDict()
         self._lock = threading.Lock()
@@ -156,7 +159,9 @@ class ViewCache:
         patience = self._timeout_seconds + _SECONDS_PER_KEY * len(keys)
         timeout = patience if timeout_seconds is None else min(patience, timeout_seconds)
         try:
-            response = self._stub.BatchGetViews(profile_pb2.BatchGetViewsRequest(identity_keys=keys), timeout=timeout)
+            request = profile_pb2.BatchGetViewsRequest(identity_keys=keys)
+            with self._waiting():
+                response = self._stub.BatchGetViews(request, timeout=timeout)
         except grpc.RpcError as error:
             self._report_unreachable(error)
             response = None
