@@ -10,7 +10,7 @@ from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import log2
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from google.protobuf import struct_pb2
 
@@ -35,8 +35,7 @@ _NEGLIGIBLE_WEIGHT = 0.01
 State = profile_pb2.TraitState
 
 
-@dataclass(frozen=True, slots=True)
-class Valued:
+class Valued(NamedTuple):
     """A value as of a time. `until_ms`: from then on it may differ without any event; 0 means never."""
 
     value: Any

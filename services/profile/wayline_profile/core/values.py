@@ -2,39 +2,69 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-from wayline.catalog.model import AttributeTrait, Catalog, TopTrait, Trait
+from wayline.catalog.model import AttributeTrait, Catalog, Default, TopTrait, Trait
 from wayline.catalog.schema import WEIGHTS, Schema, build_schema, default_of
 from wayline.identity import identity_key
 from wayline.v1 import profile_pb2
 from wayline_profile.core.fold import Definitions, definitions_of
-from wayline_profile.core.folders import AffinityFolder, Folder, Valued, typed
+from wayline_profile.core.folders import AffinityFolder, Valued, typed
+
+
+class AttributeReader(NamedTuple):
+    """One attribute trait."""
+
+    name: str
+    attribute: str
+    type: str
+    default: Default | None
+
+
+class TopReader(NamedTuple):
+    """One top trait."""
+
+    name: str
+    of: str
+    folder: AffinityFolder
+    min_weight: float
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How profiles are read under one catalogue."""
+    """How profiles are read under one catalogue. Sorted by kind beforehand: a view is made for every change."""
 
     traits: Mapping[str, Trait]
     schema: Schema
     definitions: Definitions
+    attributes: tuple[AttributeReader, ...]
+    tops: tuple[TopReader, ...]
 
 
 def reading_of(catalog: Catalog) -> Reading:
     """Prepare a catalogue."""
-    return Reading(catalog.traits, build_schema(catalog), definitions_of(catalog))
+    definitions = definitions_of(catalog)
+    attributes = tuple(
+        AttributeReader(name, trait.attribute or name, trait.type, default_of(trait))
+        for name, trait in catalog.traits.items()
+        if isinstance(trait, AttributeTrait)
+    )
+    tops = tuple(
+        TopReader(name, trait.of, folder, trait.min_weight)
+        for name, trait in catalog.traits.items()
+        if isinstance(trait, TopTrait) and isinstance(folder := definitions.folders.get(trait.of), AffinityFolder)
+    )
+    return Reading(catalog.traits, build_schema(catalog), definitions, attributes, tops)
 
 
 def values_of(profile: profile_pb2.Profile, reading: Reading, now_ms: int) -> tuple[dict[str, Any], int]:
     """The values of all traits with evidence, and the time in ms from which one may differ (0: never)."""
     values: dict[str, Any] = {}
     until_ms = 0
-    for name, trait in reading.traits.items():
-        valued = _value_of(profile, name, trait, reading.definitions.folders, now_ms)
-        if valued is None or valued.value is None:
+    for name, valued in _evidence(profile, reading, now_ms):
+        if valued.value is None:
             continue
         values[name] = valued.value
         if valued.until_ms and (not until_ms or valued.until_ms < until_ms):
@@ -64,19 +94,14 @@ def view_of(profile: profile_pb2.Profile, reading: Reading, now_ms: int, version
     )
 
 
-def _value_of(
-    profile: profile_pb2.Profile, name: str, trait: Trait, folders: Mapping[str, Folder], now_ms: int
-) -> Valued | None:
-    if isinstance(trait, AttributeTrait):
-        attribute = trait.attribute or name
-        if attribute not in profile.attributes:
-            return None
-        return Valued(typed(profile.attributes[attribute].value, trait.type, default_of(trait)))
-    if isinstance(trait, TopTrait):
-        folder = folders.get(trait.of)
-        if trait.of not in profile.states or not isinstance(folder, AffinityFolder):
-            return None
-        return folder.top(profile.states[trait.of], now_ms, trait.min_weight)
-    if name not in profile.states:
-        return None
-    return folders[name].value(profile.states[name], now_ms)
+def _evidence(profile: profile_pb2.Profile, reading: Reading, now_ms: int) -> Iterator[tuple[str, Valued]]:
+    attributes, states = profile.attributes, profile.states
+    for one in reading.attributes:
+        if one.attribute in attributes:
+            yield one.name, Valued(typed(attributes[one.attribute].value, one.type, one.default))
+    for name, folder in reading.definitions.folders.items():
+        if name in states:
+            yield name, folder.value(states[name], now_ms)
+    for top in reading.tops:
+        if top.of in states:
+            yield top.name, top.folder.top(states[top.of], now_ms, top.min_weight)
