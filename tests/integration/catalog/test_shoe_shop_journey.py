@@ -11,8 +11,9 @@ from google.protobuf.struct_pb2 import Struct
 from wayline.catalog.examples import example_path
 from wayline.catalog.load import load
 from wayline.v1 import events_pb2, profile_pb2
-from wayline_decision.core.decide import Decision, Known, Personalisation, Question, decide
+from wayline_decision.core.decide import Decision, Personalisation, Question, decide
 from wayline_decision.core.plan import compile_plan
+from wayline_decision.views import Entry
 from wayline_profile.core.fold import fold
 from wayline_profile.core.values import reading_of, view_of
 
@@ -43,7 +44,7 @@ class Visitor:
 
     def sees(self, *placements: str, **context: Any) -> Decision:
         view = view_of(self.profile, READING, int(self.now.timestamp() * 1_000), version=1)
-        known = Known(READING.schema.traits.FromString(view.traits), dict(view.consents), {}) if self.known else None
+        known = Entry(view).known(PLAN) if self.known else None
         wanted = [(PLAN.placements[name], PLAN.placements[name].slots) for name in placements]
         question = Question(wanted, PLAN.schema.context(**context), known)
         return decide(PLAN, (), [question], self.now)[0]

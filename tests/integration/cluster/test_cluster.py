@@ -106,7 +106,8 @@ async def test_a_process_that_does_not_heed_sigterm_is_killed_after_the_grace(
         pid = cluster.pid("profile")
         cluster.kill("profile", signal.SIGSTOP)
     assert alive([pid]) == []
-    assert [event.name for event in events if event.kind == "warning"] == ["profile"]
+    # On a busy machine the other may not make it within so short a grace either.
+    assert "profile" in [event.name for event in events if event.kind == "warning"]
 
 
 async def test_a_process_that_is_between_two_lives_stops_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -20,7 +20,7 @@ def test_the_catalogue_can_be_applied() -> None:
 
 def test_the_catalogue_has_100_actions_and_30_distinct_conditions_on_64_features() -> None:
     plan = compile_plan(world.catalog(SIZE), 1)
-    assert (len(plan.actions), len(plan.conditions.expressions), len(plan.schema.trait_types)) == (100, 30, 64)
+    assert (len(plan.actions), len(plan.conditions), len(plan.schema.trait_types)) == (100, 30, 64)
 
 
 def test_the_model_fits_its_manifest_and_gives_a_propensity_per_action() -> None:
