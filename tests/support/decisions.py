@@ -8,7 +8,7 @@ from typing import Any
 
 from wayline.catalog.model import Catalog
 from wayline_decision.core.decide import Decision, Question, decide
-from wayline_decision.core.known import Known
+from wayline_decision.core.known import Known, Situation
 from wayline_decision.core.plan import Plan, compile_plan
 from wayline_decision.core.score import ModelInUse
 
@@ -67,7 +67,7 @@ def a_question(
     wanted = [plan.placements[name] for name in placements or ("hero",)]
     return Question(
         placements=[(placement, slots or placement.slots) for placement in wanted],
-        context=plan.schema.context(**dict(context or {})),
+        situation=Situation(plan.schema.context(**dict(context or {}))),
         known=Known(traits, plan.facts.FromString(traits.SerializeToString()), dict(consents or {})) if known else None,
         reachable=reachable,
     )

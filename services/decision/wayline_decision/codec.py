@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections import OrderedDict
+from typing import NamedTuple
+
+from google.protobuf import struct_pb2
 
 from wayline.catalog.context import read_context
+from wayline.catalog.schema import Schema
 from wayline.errors import InvalidField
 from wayline.identity import check_identifier
 from wayline.v1 import decision_pb2
 from wayline_decision.core.decide import Question
+from wayline_decision.core.known import Situation
 from wayline_decision.core.plan import PlacementPlan, Plan
 from wayline_decision.views import Entry
 
 MAX_PLACEMENTS = 20
 MAX_LIMIT = 50
 MAX_TOKENS = 100
+MAX_KEPT_BYTES = 1_024
+"""A larger context is nobody else's."""
 
 
 class Asked(NamedTuple):
@@ -25,17 +32,51 @@ class Asked(NamedTuple):
     """The request, encoded."""
     key: bytes
     placements: tuple[tuple[PlacementPlan, int], ...]
-    context: Any
-    warnings: list[str]
+    situation: Situation
 
 
-def read_request(request: decision_pb2.DecideRequest, data: bytes, plan: Plan, prefix: str = "") -> Asked:
+class Situations:
+    """Reads contexts, and keeps the latest so many: they are shared by many requests."""
+
+    def __init__(self, schema: Schema, size: int = 4_096) -> None:
+        """Read by the declared fields of `schema`."""
+        self._schema = schema
+        self._size = size
+        self._kept: OrderedDict[bytes, Situation] = OrderedDict()
+        self._nothing = Situation(schema.context())
+
+    def get(self, struct: struct_pb2.Struct, prefix: str = "") -> Situation:
+        """The situation of a request's context; `prefix` says where the request stands in a batch.
+
+        Raises:
+            InvalidField: see `read_context`.
+        """
+        if not struct.fields:
+            return self._nothing
+        key = struct.SerializeToString()
+        situation = self._kept.get(key)
+        if situation is None:
+            try:
+                situation = Situation(*read_context(struct, self._schema))
+            except InvalidField as error:
+                raise InvalidField(f"{prefix}{error.field}", error.expected) from None
+            if len(key) <= MAX_KEPT_BYTES:
+                self._kept[key] = situation
+                if len(self._kept) > self._size:
+                    self._kept.popitem(last=False)
+        return situation
+
+
+def read_request(
+    request: decision_pb2.DecideRequest, data: bytes, plan: Plan, situations: Situations, prefix: str = ""
+) -> Asked:
     """Check a request and look its placements up.
 
     Args:
         request: from outside.
         data: the same, encoded.
-        plan: names the placements and context fields.
+        plan: names the placements.
+        situations: reads the context.
         prefix: where the request stands in a batch, for instance 'requests[3].'.
 
     Raises:
@@ -56,13 +97,13 @@ def read_request(request: decision_pb2.DecideRequest, data: bytes, plan: Plan, p
         placements[wanted.placement] = (placement, wanted.limit or placement.slots)
     if len(request.at_least) > MAX_TOKENS:
         raise InvalidField(f"{prefix}at_least", f"expected at most {MAX_TOKENS} tokens, got {len(request.at_least)}")
-    context, warnings = read_context(request.context, plan.schema, f"{prefix}context")
-    return Asked(request, data, key, tuple(placements.values()), context, warnings)
+    situation = situations.get(request.context, prefix)
+    return Asked(request, data, key, tuple(placements.values()), situation)
 
 
 def question_of(asked: Asked, entry: Entry | None, plan: Plan, *, reachable: bool) -> Question:
     """The core's question."""
-    return Question(asked.placements, asked.context, entry.known(plan) if entry else None, reachable)
+    return Question(asked.placements, asked.situation, entry.known(plan) if entry else None, reachable)
 
 
 def _bad_placement(field: str, name: str, plan: Plan) -> InvalidField:

@@ -15,7 +15,7 @@ from google.protobuf.message import DecodeError, Message
 
 from wayline.errors import InvalidField, LimitExceeded, Retryable
 from wayline.v1 import decision_pb2
-from wayline_decision.codec import Asked, question_of, read_request
+from wayline_decision.codec import Asked, Situations, question_of, read_request
 from wayline_decision.core.decide import decide
 from wayline_decision.core.plan import Plan
 from wayline_decision.core.score import ModelInUse
@@ -42,11 +42,12 @@ class State:
     plan: Plan
     models: tuple[ModelInUse, ...]
     writer: Writer
+    situations: Situations
 
 
 def state_of(plan: Plan, models: tuple[ModelInUse, ...]) -> State:
     """Put a state together."""
-    return State(plan, models, Writer(plan, {model.name: model.version for model in models}))
+    return State(plan, models, Writer(plan, {model.name: model.version for model in models}), Situations(plan.schema))
 
 
 class Seen(NamedTuple):
@@ -112,7 +113,7 @@ class Engine:
             Retryable: no catalogue yet.
         """
         state = self.state
-        asked = read_request(_parse(decision_pb2.DecideRequest, data), data, state.plan)
+        asked = read_request(_parse(decision_pb2.DecideRequest, data), data, state.plan, state.situations)
         stale = bool(asked.request.at_least) and not self._await_events([asked], remaining_seconds)
         looked = self._views.get((asked.key,), remaining_seconds)
         seen = Seen(looked.entries.get(asked.key), looked.reachable)
@@ -143,7 +144,8 @@ class Engine:
         errors: dict[int, str] = {}
         for position, request in enumerate(requests):
             try:
-                asked.append(read_request(request, request.SerializeToString(), state.plan, f"requests[{position}]."))
+                prefix = f"requests[{position}]."
+                asked.append(read_request(request, request.SerializeToString(), state.plan, state.situations, prefix))
             except InvalidField as error:
                 errors[position] = str(error)
         waiting = [one for one in asked if one.request.at_least]
@@ -177,7 +179,9 @@ class Engine:
             view = known.entry.encoded if known.entry else b""
             self._records.append(state.writer.record(decision_id, one.data, view, decision, now, stale=late))
             explain = one.request.explain
-            answers.append(state.writer.response(decision_id, decision, one.warnings, stale=late, explain=explain))
+            answers.append(
+                state.writer.response(decision_id, decision, one.situation.warnings, stale=late, explain=explain)
+            )
         return answers
 
     def _await_events(self, asked: Sequence[Asked], remaining_seconds: float | None) -> bool:

@@ -107,7 +107,7 @@ class Replayer:
 
 def decide_anew(record: decision_pb2.DecisionRecord, state: State) -> decision_pb2.DecideResponse:
     """Decide from a record, by its own clock, and say all that was dropped."""
-    asked = read_request(record.request, b"", state.plan)
+    asked = read_request(record.request, b"", state.plan, state.situations)
     entry = None
     if record.HasField("view"):
         entry = Entry(record.view)
@@ -115,7 +115,9 @@ def decide_anew(record: decision_pb2.DecisionRecord, state: State) -> decision_p
     question = question_of(asked, entry, state.plan, reachable=reachable)
     now = datetime.fromtimestamp(0, UTC) + timedelta(microseconds=record.decided_at.ToMicroseconds())
     decision = decide(state.plan, state.models, [question], now)[0]
-    data = state.writer.response(record.decision_id, decision, asked.warnings, stale=record.stale, explain=True)
+    data = state.writer.response(
+        record.decision_id, decision, asked.situation.warnings, stale=record.stale, explain=True
+    )
     return decision_pb2.DecideResponse.FromString(data)
 
 

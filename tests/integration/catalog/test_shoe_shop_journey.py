@@ -12,6 +12,7 @@ from wayline.catalog.examples import example_path
 from wayline.catalog.load import load
 from wayline.v1 import events_pb2, profile_pb2
 from wayline_decision.core.decide import Decision, Personalisation, Question, decide
+from wayline_decision.core.known import Situation
 from wayline_decision.core.plan import compile_plan
 from wayline_decision.views import Entry
 from wayline_profile.core.fold import fold
@@ -46,7 +47,7 @@ class Visitor:
         view = view_of(self.profile, READING, int(self.now.timestamp() * 1_000), version=1)
         known = Entry(view).known(PLAN) if self.known else None
         wanted = [(PLAN.placements[name], PLAN.placements[name].slots) for name in placements]
-        question = Question(wanted, PLAN.schema.context(**context), known)
+        question = Question(wanted, Situation(PLAN.schema.context(**context)), known)
         return decide(PLAN, (), [question], self.now)[0]
 
     def _event(

@@ -10,11 +10,12 @@ from tests.support.decisions import a_plan, an_action
 
 from wayline.errors import InvalidField
 from wayline.v1 import decision_pb2
-from wayline_decision.codec import Asked, read_request
+from wayline_decision.codec import Asked, Situations, read_request
 
 PLAN = a_plan(
     [an_action("a", eligibility={"rule": "profile.views >= 0", "because": "Everyone"}), an_action("b", value=0.5)]
 )
+SITUATIONS = Situations(PLAN.schema)
 GOOD: dict[str, Any] = {"customer": {"kind": "user_id", "value": "ada"}, "placements": [{"placement": "hero"}]}
 
 
@@ -23,13 +24,13 @@ def a_request(**fields: Any) -> decision_pb2.DecideRequest:
 
 
 def read(request: decision_pb2.DecideRequest) -> Asked:
-    return read_request(request, request.SerializeToString(), PLAN)
+    return read_request(request, request.SerializeToString(), PLAN, SITUATIONS)
 
 
 def test_a_good_request_is_read() -> None:
     asked = read(a_request(context={"device": "mobile"}))
     assert [(placement.id, slots) for placement, slots in asked.placements] == [("hero", 1)]
-    assert asked.context.device == "mobile"
+    assert asked.situation.context.device == "mobile"
 
 
 @pytest.mark.parametrize(
@@ -59,14 +60,38 @@ def test_a_bad_request_names_the_field_and_what_was_expected(fields: dict[str, A
 
 def test_in_a_batch_the_field_says_which_request() -> None:
     with pytest.raises(InvalidField, match=r"^requests\[7\]\.placements"):
-        read_request(a_request(placements=[]), b"", PLAN, "requests[7].")
+        read_request(a_request(placements=[]), b"", PLAN, SITUATIONS, "requests[7].")
 
 
 def test_a_context_field_that_is_not_declared_is_a_warning() -> None:
-    assert read(a_request(context={"colour": "red"})).warnings == ["context.colour is not declared"]
+    assert read(a_request(context={"colour": "red"})).situation.warnings == ["context.colour is not declared"]
 
 
 def test_an_email_address_is_the_same_whatever_its_case_and_blanks() -> None:
     request = a_request(customer={"kind": "email", "value": "Ada@Example.com"})
     same = a_request(customer={"kind": "email", "value": " ada@example.com"})
     assert read(request).key == read(same).key
+
+
+def test_a_warning_names_no_place_in_a_batch_since_it_stands_in_its_own_answer() -> None:
+    request = a_request(context={"colour": "red"})
+    assert read_request(request, b"", PLAN, Situations(PLAN.schema), "requests[7].").situation.warnings == [
+        "context.colour is not declared"
+    ]
+    with pytest.raises(InvalidField, match=r"^requests\[7\]\.context\.device"):
+        read_request(a_request(context={"device": 3}), b"", PLAN, SITUATIONS, "requests[7].")
+
+
+def test_requests_in_the_same_situation_share_it_and_others_do_not() -> None:
+    mobile = [read(a_request(context={"device": "mobile", "hour": hour})).situation for hour in (9, 9, 10)]
+    assert mobile[0] is mobile[1]
+    assert mobile[2] is not mobile[0]
+    assert read(a_request()).situation is read(a_request()).situation
+
+
+def test_only_so_many_situations_are_kept() -> None:
+    situations = Situations(PLAN.schema, size=2)
+    structs = [a_request(context={"hour": hour}).context for hour in (1, 2, 3)]
+    first = [situations.get(struct) for struct in structs]
+    assert situations.get(structs[2]) is first[2]
+    assert situations.get(structs[0]) is not first[0]

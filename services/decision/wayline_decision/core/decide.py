@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wayline_decision.core.arbitrate import context_weights, priorities, rank
-from wayline_decision.core.known import Known, Standing
+from wayline_decision.core.known import Known, Situation, Standing
 from wayline_decision.core.plan import Floats, PlacementPlan, Plan
 from wayline_decision.core.score import CATALOGUE, ModelInUse, Rows, Scored, base_rates, combine, probabilities
 from wayline_decision.core.screen import Screened, indices_of, judge, screen
@@ -40,7 +40,7 @@ class Question(NamedTuple):
 
     placements: Sequence[tuple[PlacementPlan, int]]
     """With the number of slots to fill."""
-    context: Any
+    situation: Situation
     known: Known | None
     reachable: bool = True
 
@@ -91,12 +91,18 @@ def decide(plan: Plan, models: Sequence[ModelInUse], questions: Sequence[Questio
         for question, mode in zip(questions, modes, strict=True)
     ]
     activations = [
-        partial(plan.rule_compiler.activation, subject.facts, question.context, now)
+        partial(plan.rule_compiler.activation, subject.facts, question.situation.context, now)
         for subject, question in zip(subjects, questions, strict=True)
     ]
     standings = _standings(plan, models, questions, subjects, activations, now)
     return [
-        _fill(plan, question, mode, screen(plan, judge(plan, subject, activation), activation), standing)
+        _fill(
+            plan,
+            question,
+            mode,
+            screen(plan, judge(plan, subject, activation), question.situation, activation),
+            standing,
+        )
         for question, mode, subject, activation, standing in zip(
             questions, modes, subjects, activations, standings, strict=True
         )
@@ -210,7 +216,8 @@ def _probabilities(plan: Plan, model: ModelInUse, questions: Sequence[Question],
     known = [question.known or plan.nobody for question in questions]
     if model.needs_context or len(model.actions) > MAX_KEPT_SCORES:
         rows = [
-            _encode(plan, model, one, question.context, now) for one, question in zip(known, questions, strict=True)
+            _encode(plan, model, one, question.situation.context, now)
+            for one, question in zip(known, questions, strict=True)
         ]
         return probabilities(plan, model, _stack(rows))
     missing = [one for one in known if one.scores.get(model.name, _NONE)[0] != model.version]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -62,3 +62,24 @@ class Known:
         self.scores: dict[str, tuple[int, Floats]] = {}
         """Model to its version and the propensities, [actions of the model]."""
         self.standing: Standing | None = None
+
+
+class Situation:
+    """The context of a request, and how the conditions on the context alone turned out.
+
+    Visitors share situations (a device, a country, a kind of page), so one is kept for the requests to come.
+    """
+
+    __slots__ = ("context", "judged", "warnings")
+
+    def __init__(self, context: Any, warnings: Sequence[str] = ()) -> None:
+        """Begin with nothing worked out.
+
+        Args:
+            context: the message of the declared fields.
+            warnings: of reading it.
+        """
+        self.context = context
+        self.warnings = warnings
+        self.judged: tuple[list[bool], Mapping[int, str]] | None = None
+        """Whether each condition on the context alone is met, and by its place among them, why it could not be told."""

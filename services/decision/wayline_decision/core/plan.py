@@ -23,6 +23,7 @@ from wayline_decision.core.known import Known
 
 _TRAIT = re.compile(r"\bprofile\s*\.\s*(\w+)")
 _REQUEST = re.compile(r"\b(context|now)\b")
+_NOT_CONTEXT = re.compile(r"\b(profile|now)\b")
 _WHOLE_PROFILE = re.compile(r"\bprofile\b(?!\s*\.)")
 _CONDITION = ("BOOL",)
 _NUMBER = ("DOUBLE", "INT")
@@ -114,13 +115,15 @@ class Plan:
     """[A] fixed context weights; 1 where an expression gives it."""
     arbitration: Arbitration
     conditions: tuple[str, ...]
-    """Every distinct condition; first those on the profile alone."""
+    """Every distinct condition; first those on the profile alone, then those on the context alone."""
     keeps: tuple[int, ...]
     """By condition: the rows that do not need it, as a bit set."""
     lasting: RuleSet
     """The conditions on the profile alone."""
+    situational: RuleSet
+    """The conditions on the request's context alone, which come next."""
     momentary: RuleSet
-    """The conditions on the request or the time as well."""
+    """All others."""
     lasting_weights: RuleSet
     """The context weights, divided in the same way."""
     momentary_weights: RuleSet
@@ -184,8 +187,9 @@ def compile_plan(catalog: Catalog, revision: int) -> Plan:
         arbitration=exponents,
         conditions=tuple(conditions),
         keeps=_keeps(rows, len(conditions)),
-        lasting=RuleSet(rule_compiler, [one for one in conditions if _lasts(one)], _CONDITION, on_error=False),
-        momentary=RuleSet(rule_compiler, [one for one in conditions if not _lasts(one)], _CONDITION, on_error=False),
+        lasting=_rule_set(rule_compiler, conditions, _Kind.LASTING, _CONDITION, on_error=False),
+        situational=_rule_set(rule_compiler, conditions, _Kind.SITUATIONAL, _CONDITION, on_error=False),
+        momentary=_rule_set(rule_compiler, conditions, _Kind.MOMENTARY, _CONDITION, on_error=False),
         lasting_weights=RuleSet(rule_compiler, [one for one in weights if _lasts(one)], _NUMBER, on_error=1.0),
         momentary_weights=RuleSet(rule_compiler, [one for one in weights if not _lasts(one)], _NUMBER, on_error=1.0),
         weighted_actions=np.array(
@@ -248,15 +252,33 @@ def _conditions(placed: Sequence[tuple[Issue, Group, Action]]) -> Iterator[str]:
                 yield from (rule.rule.strip() for rule in rules)
 
 
-def _numbered(texts: Iterable[str]) -> dict[str, int]:
-    """Each distinct expression with a number; those on the profile alone come first."""
-    distinct = dict.fromkeys(texts)
-    return {text: number for number, text in enumerate(sorted(distinct, key=lambda text: not _lasts(text)))}
+class _Kind(IntEnum):
+    """What an expression depends on: the profile alone, the context alone, or more."""
+
+    LASTING = 0
+    SITUATIONAL = 1
+    MOMENTARY = 2
+
+
+def _kind(text: str) -> _Kind:
+    if not _REQUEST.search(text):
+        return _Kind.LASTING
+    return _Kind.MOMENTARY if _NOT_CONTEXT.search(text) else _Kind.SITUATIONAL
 
 
 def _lasts(text: str) -> bool:
-    """Whether an expression depends on the profile alone."""
-    return not _REQUEST.search(text)
+    return _kind(text) is _Kind.LASTING
+
+
+def _numbered(texts: Iterable[str]) -> dict[str, int]:
+    """Each distinct expression with a number, in the order of their kinds."""
+    return {text: number for number, text in enumerate(sorted(dict.fromkeys(texts), key=_kind))}
+
+
+def _rule_set(
+    compiler: RuleCompiler, texts: Iterable[str], kind: _Kind, expected: Sequence[str], *, on_error: Any
+) -> RuleSet:
+    return RuleSet(compiler, [text for text in texts if _kind(text) is kind], expected, on_error=on_error)
 
 
 def _keeps(rows: Sequence[Row], conditions: int) -> tuple[int, ...]:

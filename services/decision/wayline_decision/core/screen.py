@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from wayline.catalog.rules import Evaluated
-from wayline_decision.core.known import Judged, Known
+from wayline_decision.core.known import Judged, Known, Situation
 from wayline_decision.core.plan import Indices, Plan
 
 NOTHING = Evaluated([], {})
@@ -35,17 +35,33 @@ def judge(plan: Plan, known: Known, activation: Callable[[], Any]) -> Judged:
     return judged
 
 
-def screen(plan: Plan, judged: Judged, activation: Callable[[], Any]) -> Screened:
+def screen(plan: Plan, judged: Judged, situation: Situation, activation: Callable[[], Any]) -> Screened:
     """Judge the rest. The cost grows with conditions, not with conditions times actions."""
-    if not plan.momentary.expressions:
-        return Screened(judged.passed, judged.met, judged.errors)
-    evaluated = plan.momentary.evaluate(activation())
-    before = len(judged.met)
-    errors = judged.errors
-    if evaluated.errors:
-        errors = {**errors, **{before + at: error for at, error in evaluated.errors.items()}}
-    passed = _keep(judged.passed, evaluated.values, plan.keeps[before:])
-    return Screened(passed, judged.met + evaluated.values, errors)
+    passed, met, errors = judged.passed, judged.met, judged.errors
+    if plan.situational.expressions:
+        if situation.judged is None:
+            evaluated = plan.situational.evaluate(activation())
+            situation.judged = (evaluated.values, evaluated.errors)
+        passed, met, errors = _judge_more(plan, passed, met, errors, *situation.judged)
+    if plan.momentary.expressions:
+        evaluated = plan.momentary.evaluate(activation())
+        passed, met, errors = _judge_more(plan, passed, met, errors, evaluated.values, evaluated.errors)
+    return Screened(passed, met, errors)
+
+
+def _judge_more(
+    plan: Plan,
+    passed: int,
+    met: list[bool],
+    errors: Mapping[int, str],
+    values: list[bool],
+    more_errors: Mapping[int, str],
+) -> tuple[int, list[bool], Mapping[int, str]]:
+    """Take up the conditions that follow those of `met`."""
+    before = len(met)
+    if more_errors:
+        errors = {**errors, **{before + at: error for at, error in more_errors.items()}}
+    return _keep(passed, values, plan.keeps[before : before + len(values)]), met + values, errors
 
 
 def _keep(passed: int, values: Sequence[bool], keeps: Sequence[int]) -> int:
