@@ -11,7 +11,7 @@ class DecisionSettings(CatalogSettings):
     """Read from `WAYLINE_…`."""
 
     decision_port: int = Field(7004, ge=1, le=65_535)
-    decision_active: int = Field(4, ge=1, le=64, description="Requests worked on at once; more wait their turn.")
+    decision_active: int = Field(2, ge=1, le=64, description="Requests worked on at once; more wait their turn.")
     decision_threads: int = Field(64, ge=1, le=1_024, description="Requests worked on, or waiting for something.")
     profile_address: str = Field("127.0.0.1:7002", description="Where the profile service listens.")
     profile_timeout_seconds: float = Field(0.25, gt=0, le=10, description="How long a decision waits for a profile.")
