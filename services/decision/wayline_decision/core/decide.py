@@ -17,10 +17,10 @@ from wayline_decision.core.plan import Floats, PlacementPlan, Plan
 from wayline_decision.core.score import CATALOGUE, ModelInUse, Rows, Scored, base_rates, combine, probabilities
 from wayline_decision.core.screen import Screened, indices_of, judge, screen
 
-MAX_KEPT_SCORES = 1_000
-"""Of one model for one customer: 8 kB. Beyond it they are worked out for each request."""
-MAX_KEPT_ROWS = 1_000
-"""The standing of a customer is 24 kB then. Beyond it rows are ranked for each request."""
+MAX_KEPT_SCORES = 256
+"""Of one model for one customer: 2 kB. Beyond it they are worked out for each request."""
+MAX_KEPT_ROWS = 256
+"""The standing of a customer is 8 kB then, and the cache holds 50,000. Beyond it rows are ranked for each request."""
 _SPARSE = 8
 _NONE: tuple[int, None] = (0, None)
 _NO_SOURCES: Mapping[int, str] = {}
