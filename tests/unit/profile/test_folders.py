@@ -131,6 +131,15 @@ def test_an_affinity_halves_in_its_half_life() -> None:
     assert value_of(trait, events, NOON_MS + 7 * DAY_MS)["red"] == pytest.approx(0.5)
 
 
+@pytest.mark.parametrize("shades", range(1, 40))
+def test_all_values_of_an_affinity_decay_alike_however_many_there_are(shades: int) -> None:
+    trait = {"kind": "affinity", "event": "Product Viewed", "property": "color", "half_life": "1d"}
+    events = [viewed_at(NOON_MS - DAY_MS, color=f"shade-{n}") for n in range(shades)]
+    weights = value_of(trait, [*events, viewed_at(NOON_MS, color="red")])
+    assert weights.pop("red") == 1.0
+    assert set(weights.values()) == {0.5}
+
+
 def test_an_affinity_weighs_events_as_declared_and_forgets_what_is_negligible() -> None:
     trait = {
         "kind": "affinity",

@@ -256,8 +256,9 @@ class AffinityFolder:
     def _refer(self, affinity: profile_pb2.Affinity, timestamp_ms: int) -> None:
         if timestamp_ms > affinity.reference_ms:
             factor = self._decay(timestamp_ms - affinity.reference_ms)
-            for value in affinity.weights:
-                affinity.weights[value] *= factor
+            # From a copy: a protobuf map that is written to while it is walked may give a key twice, or not at all.
+            for value, weight in list(affinity.weights.items()):
+                affinity.weights[value] = weight * factor
             affinity.reference_ms = timestamp_ms
 
     def _decay(self, age_ms: int) -> float:
