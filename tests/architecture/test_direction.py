@@ -19,7 +19,13 @@ CORE_MAY_IMPORT = {
     "wayline.v1": "the fold and the validation read events as they come: a second form of every event would cost more "
     "than the fold itself",
     "wayline.identity": "pure: identity keys and partitions",
+    "wayline.catalog.arbitration": "pure: what is declared",
+    "wayline.catalog.contact": "pure: what is declared",
+    "wayline.catalog.experiments": "pure: what is declared",
+    "wayline.catalog.fields": "pure: what is declared",
+    "wayline.catalog.formula": "pure: arithmetic that is declared",
     "wayline.catalog.model": "pure: what is declared",
+    "wayline.catalog.templates": "pure: Liquid, without a loader: text of facts",
     "wayline.catalog.schema": "pure: the types that are declared",
     "wayline.catalog.rules": "CEL: pure functions of a profile and a request, by an engine in C++",
 }

@@ -6,62 +6,35 @@ exists, a rule compiles) is checked in `wayline.catalog.check`.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
+from pydantic import BeforeValidator, Field, JsonValue, model_validator
 
-MAX_RULE_CHARACTERS = 2_000
+from wayline.catalog.arbitration import Arbitration, Exploration, Floors, explored
+from wayline.catalog.contact import Budget, ContactPolicy, Outcomes, QuietHours, Schedule
+from wayline.catalog.experiments import Experiment, Holdout
+from wayline.catalog.fields import (
+    Default,
+    DurationSeconds,
+    EventNames,
+    Expression,
+    Id,
+    Model,
+    Name,
+    Share,
+    Text,
+    Weight,
+    Zone,
+    listed,
+    ruled,
+)
+
 MAX_ACTIONS = 10_000
 MAX_TRAITS = 500
-
-_UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
-_SHORTEST_SECONDS, _LONGEST_SECONDS = 60, 400 * 86_400
-
-
-def _duration(value: Any) -> Any:
-    """'90s', '30m', '24h' or '7d' to seconds; seconds stay as they are."""
-    if isinstance(value, str):
-        found = re.fullmatch(r"(\d{1,6})\s*([smhd])", value)
-        if not found:
-            raise ValueError("expected a duration such as 90s, 30m, 24h or 7d")
-        return int(found[1]) * _UNITS[found[2]]
-    return value
-
-
-def _within_limits(seconds: int) -> int:
-    if not _SHORTEST_SECONDS <= seconds <= _LONGEST_SECONDS:
-        raise ValueError("expected a duration between 1m and 400d")
-    return seconds
-
-
-def _listed(value: Any) -> Any:
-    return [value] if isinstance(value, str | dict) else value
-
-
-def _ruled(value: Any) -> Any:
-    return {"rule": value} if isinstance(value, str) else value
-
-
-Id = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$")]
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
-Text = Annotated[str, Field(max_length=500)]
-Expression = Annotated[str, Field(min_length=1, max_length=MAX_RULE_CHARACTERS)]
-DurationSeconds = Annotated[int, BeforeValidator(_duration), AfterValidator(_within_limits)]
-Weight = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
-EventNames = Annotated[
-    tuple[Annotated[str, Field(min_length=1, max_length=128)], ...],
-    BeforeValidator(_listed),
-    Field(min_length=1, max_length=50),
-]
-Default = str | bool | int | float
-
-
-class Model(BaseModel):
-    """Frozen, and strict about field names."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+MAX_EXPERIMENTS = 100
+POLICIES = ("eligibility", "applicability", "suitability")
+"""The engagement policies, in the order in which they are judged."""
 
 
 class Rule(Model):
@@ -71,7 +44,7 @@ class Rule(Model):
     because: Text = ""
 
 
-Rules = Annotated[tuple[Annotated[Rule, BeforeValidator(_ruled)], ...], BeforeValidator(_listed), Field(max_length=50)]
+Rules = Annotated[tuple[Annotated[Rule, BeforeValidator(ruled)], ...], BeforeValidator(listed), Field(max_length=50)]
 
 
 class Policies(Model):
@@ -164,6 +137,10 @@ class Channel(Model):
     """A way to reach a customer. Without consent for `purpose`, nothing goes out on it."""
 
     purpose: Name | None = None
+    direction: Literal["inbound", "outbound"] = Field(
+        "inbound", description="outbound: we turn to the customer (e-mail, push); inbound: the customer came to us."
+    )
+    quiet_hours: QuietHours | None = None
 
 
 class Purpose(Model):
@@ -178,6 +155,14 @@ class Placement(Model):
     channel: Id
     slots: int = Field(1, ge=1, le=50)
     fallback: dict[str, JsonValue] | None = None
+    exploration: Annotated[Exploration, BeforeValidator(explored)] = Exploration()
+    silence: Weight = Field(0.0, description="Rather nothing than an action whose priority is below.")
+    diversity: Share = Field(
+        0.0, description="By how much each action of a group that is there already lowers the priority of the next."
+    )
+
+
+Locale = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$", max_length=35)]
 
 
 class Treatment(Policies):
@@ -185,7 +170,10 @@ class Treatment(Policies):
 
     id: Id
     placements: tuple[Id, ...] = Field(min_length=1, max_length=100)
-    content: dict[str, JsonValue] = Field(default_factory=dict)
+    content: dict[str, JsonValue] = Field(default_factory=dict, description="Any JSON; its strings may be Liquid.")
+    variants: dict[Locale, dict[str, JsonValue]] = Field(
+        default_factory=dict, max_length=100, description="By locale, in the place of `content`: 'de-AT', 'de'."
+    )
 
 
 class Propensity(Model):
@@ -193,6 +181,9 @@ class Propensity(Model):
 
     model: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,63}$")] | None = None
     base: float = Field(0.05, ge=0, le=1)
+    evidence: float = Field(
+        100.0, gt=0, le=1e9, description="How many responses the chance rests on, where the model does not say so."
+    )
 
 
 def _propensity(value: Any) -> Any:
@@ -210,6 +201,18 @@ class Action(Policies):
         1.0, description="How well the action fits the request: a number, or CEL that gives one."
     )
     propensity: Annotated[Propensity, BeforeValidator(_propensity)] = Propensity()
+    attributes: dict[Name, Default] = Field(
+        default_factory=dict, max_length=50, description="Facts that rules read as action.NAME."
+    )
+    priority: int = Field(0, ge=0, le=1_000, description="A higher one comes first, whatever the scores say.")
+    force: Expression | bool = Field(
+        False, description="When this holds, the action comes before all others, if its policies let it."
+    )
+    floors: Floors = Floors()
+    budget: Budget | None = None
+    schedule: Schedule | None = None
+    contact: ContactPolicy = ContactPolicy()
+    control: Share = Field(0.0, description="The share of customers who never get it, to measure it against.")
     treatments: tuple[Treatment, ...] = Field(min_length=1, max_length=100)
 
 
@@ -218,6 +221,9 @@ class Group(Policies):
 
     id: Id
     lever: Weight = 1.0
+    most: int | None = Field(None, ge=1, le=50, description="At most so many of it in one response.")
+    schedule: Schedule | None = None
+    contact: ContactPolicy = ContactPolicy()
     actions: tuple[Action, ...] = ()
 
 
@@ -226,16 +232,9 @@ class Issue(Policies):
 
     id: Id
     lever: Weight = 1.0
+    schedule: Schedule | None = None
+    contact: ContactPolicy = ContactPolicy()
     groups: tuple[Group, ...] = ()
-
-
-class Arbitration(Model):
-    """Exponents of priority = propensity^w x context^w x value^w x lever^w. 0 leaves a factor out."""
-
-    propensity: float = Field(1.0, ge=0, le=10)
-    context: float = Field(1.0, ge=0, le=10)
-    value: float = Field(1.0, ge=0, le=10)
-    lever: float = Field(1.0, ge=0, le=10)
 
 
 class Catalog(Model):
@@ -251,6 +250,14 @@ class Catalog(Model):
     channels: dict[Id, Channel] = Field(default_factory=dict, max_length=50)
     placements: dict[Id, Placement] = Field(default_factory=dict, max_length=500)
     arbitration: Arbitration = Arbitration()
+    timezone: Zone = "UTC"
+    contact: ContactPolicy = ContactPolicy()
+    outcomes: Outcomes = Outcomes()
+    holdout: Holdout | None = None
+    experiments: tuple[Experiment, ...] = Field((), max_length=MAX_EXPERIMENTS)
+    personalise_only: tuple[Id, ...] | None = Field(
+        None, max_length=500, description="Test one area first: elsewhere the profile is not used. None: everywhere."
+    )
     issues: tuple[Issue, ...] = Field((), max_length=500)
 
     @model_validator(mode="after")

@@ -15,13 +15,13 @@ from zlib import crc32
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import Message
 
+from wayline.catalog.fields import Default
 from wayline.catalog.model import (
     AffinityTrait,
     AttributeTrait,
     Catalog,
     ContextField,
     CountTrait,
-    Default,
     DistinctTrait,
     MomentTrait,
     SumTrait,

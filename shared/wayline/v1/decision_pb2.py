@@ -28,51 +28,63 @@ from wayline.v1 import events_pb2 as wayline_dot_v1_dot_events__pb2
 from wayline.v1 import profile_pb2 as wayline_dot_v1_dot_profile__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19wayline/v1/decision.proto\x12\nwayline.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17wayline/v1/events.proto\x1a\x18wayline/v1/profile.proto\"\xd0\x01\n\rDecideRequest\x12(\n\x08\x63ustomer\x18\x01 \x01(\x0b\x32\x16.wayline.v1.Identifier\x12\x30\n\nplacements\x18\x02 \x03(\x0b\x32\x1c.wayline.v1.PlacementRequest\x12(\n\x07\x63ontext\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\x12(\n\x08\x61t_least\x18\x04 \x03(\x0b\x32\x16.wayline.v1.EventToken\x12\x0f\n\x07\x65xplain\x18\x05 \x01(\x08\"4\n\x10PlacementRequest\x12\x11\n\tplacement\x18\x01 \x01(\t\x12\r\n\x05limit\x18\x02 \x01(\x05\"\xc9\x01\n\x0e\x44\x65\x63ideResponse\x12\x13\n\x0b\x64\x65\x63ision_id\x18\x01 \x01(\t\x12\x31\n\nplacements\x18\x02 \x03(\x0b\x32\x1d.wayline.v1.PlacementDecision\x12\r\n\x05stale\x18\x03 \x01(\x08\x12\x34\n\x0fpersonalisation\x18\x04 \x01(\x0e\x32\x1b.wayline.v1.Personalisation\x12\x18\n\x10\x63\x61talog_revision\x18\x05 \x01(\x03\x12\x10\n\x08warnings\x18\x06 \x03(\t\"\xb0\x01\n\x11PlacementDecision\x12\x11\n\tplacement\x18\x01 \x01(\t\x12)\n\nselections\x18\x02 \x03(\x0b\x32\x15.wayline.v1.Selection\x12)\n\x08\x66\x61llback\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x0f\n\x07reasons\x18\x04 \x03(\t\x12!\n\x07\x64ropped\x18\x05 \x03(\x0b\x32\x10.wayline.v1.Drop\"\x99\x01\n\tSelection\x12\x0e\n\x06\x61\x63tion\x18\x01 \x01(\t\x12\x11\n\ttreatment\x18\x02 \x01(\t\x12(\n\x07\x63ontent\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x0c\n\x04rank\x18\x04 \x01(\x05\x12 \n\x05score\x18\x05 \x01(\x0b\x32\x11.wayline.v1.Score\x12\x0f\n\x07reasons\x18\x06 \x03(\t\"w\n\x05Score\x12\x12\n\npropensity\x18\x01 \x01(\x01\x12\x0f\n\x07\x63ontext\x18\x02 \x01(\x01\x12\r\n\x05value\x18\x03 \x01(\x01\x12\r\n\x05lever\x18\x04 \x01(\x01\x12\x10\n\x08priority\x18\x05 \x01(\x01\x12\x19\n\x11propensity_source\x18\x06 \x01(\t\"i\n\x04\x44rop\x12\x0e\n\x06\x61\x63tion\x18\x01 \x01(\t\x12\x11\n\ttreatment\x18\x02 \x01(\t\x12 \n\x05stage\x18\x03 \x01(\x0e\x32\x11.wayline.v1.Stage\x12\x0c\n\x04rule\x18\x04 \x01(\t\x12\x0e\n\x06reason\x18\x05 \x01(\t\"A\n\x12\x44\x65\x63ideBatchRequest\x12+\n\x08requests\x18\x01 \x03(\x0b\x32\x19.wayline.v1.DecideRequest\"E\n\x13\x44\x65\x63ideBatchResponse\x12.\n\x07results\x18\x01 \x03(\x0b\x32\x1d.wayline.v1.DecideBatchResult\"^\n\x11\x44\x65\x63ideBatchResult\x12.\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0b\x32\x1a.wayline.v1.DecideResponseH\x00\x12\x0f\n\x05\x65rror\x18\x02 \x01(\tH\x00\x42\x08\n\x06result\"%\n\x0e\x45xplainRequest\x12\x13\n\x0b\x64\x65\x63ision_id\x18\x01 \x01(\t\"\x7f\n\x0f\x45xplainResponse\x12*\n\x06record\x18\x01 \x01(\x0b\x32\x1a.wayline.v1.DecisionRecord\x12,\n\x08\x64\x65\x63ision\x18\x02 \x01(\x0b\x32\x1a.wayline.v1.DecideResponse\x12\x12\n\nreproduced\x18\x03 \x01(\x08\"\xd5\x03\n\x0e\x44\x65\x63isionRecord\x12\x13\n\x0b\x64\x65\x63ision_id\x18\x01 \x01(\t\x12*\n\x07request\x18\x02 \x01(\x0b\x32\x19.wayline.v1.DecideRequest\x12&\n\x04view\x18\x03 \x01(\x0b\x32\x18.wayline.v1.CustomerView\x12\x34\n\x0fpersonalisation\x18\x04 \x01(\x0e\x32\x1b.wayline.v1.Personalisation\x12\x18\n\x10\x63\x61talog_revision\x18\x05 \x01(\x03\x12\x45\n\x0emodel_versions\x18\x06 \x03(\x0b\x32-.wayline.v1.DecisionRecord.ModelVersionsEntry\x12\x0c\n\x04seed\x18\x07 \x01(\x04\x12.\n\ndecided_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\nselections\x18\t \x03(\x0b\x32\x1d.wayline.v1.RecordedSelection\x12\r\n\x05stale\x18\n \x01(\x08\x12\r\n\x05notes\x18\x0b \x03(\t\x1a\x34\n\x12ModelVersionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x05:\x02\x38\x01\"[\n\x11RecordedSelection\x12\x11\n\tplacement\x18\x01 \x01(\t\x12\x0e\n\x06\x61\x63tion\x18\x02 \x01(\t\x12\x11\n\ttreatment\x18\x03 \x01(\t\x12\x10\n\x08priority\x18\x04 \x01(\x01\"C\n\x14\x44\x65\x63isionRecordBundle\x12+\n\x07records\x18\x01 \x03(\x0b\x32\x1a.wayline.v1.DecisionRecord*\xb3\x01\n\x0fPersonalisation\x12\x1f\n\x1bPERSONALISATION_UNSPECIFIED\x10\x00\x12\x18\n\x14PERSONALISATION_FULL\x10\x01\x12$\n PERSONALISATION_UNKNOWN_CUSTOMER\x10\x02\x12\x1e\n\x1aPERSONALISATION_NO_CONSENT\x10\x03\x12\x1f\n\x1bPERSONALISATION_UNAVAILABLE\x10\x04*\x8f\x01\n\x05Stage\x12\x15\n\x11STAGE_UNSPECIFIED\x10\x00\x12\x11\n\rSTAGE_CONSENT\x10\x01\x12\x15\n\x11STAGE_ELIGIBILITY\x10\x02\x12\x17\n\x13STAGE_APPLICABILITY\x10\x03\x12\x15\n\x11STAGE_SUITABILITY\x10\x04\x12\x15\n\x11STAGE_ARBITRATION\x10\x05\x32\xea\x01\n\x0f\x44\x65\x63isionService\x12?\n\x06\x44\x65\x63ide\x12\x19.wayline.v1.DecideRequest\x1a\x1a.wayline.v1.DecideResponse\x12R\n\x0b\x44\x65\x63ideBatch\x12\x1e.wayline.v1.DecideBatchRequest\x1a\x1f.wayline.v1.DecideBatchResponse(\x01\x30\x01\x12\x42\n\x07\x45xplain\x12\x1a.wayline.v1.ExplainRequest\x1a\x1b.wayline.v1.ExplainResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19wayline/v1/decision.proto\x12\nwayline.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17wayline/v1/events.proto\x1a\x18wayline/v1/profile.proto\"\xd0\x01\n\rDecideRequest\x12(\n\x08\x63ustomer\x18\x01 \x01(\x0b\x32\x16.wayline.v1.Identifier\x12\x30\n\nplacements\x18\x02 \x03(\x0b\x32\x1c.wayline.v1.PlacementRequest\x12(\n\x07\x63ontext\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\x12(\n\x08\x61t_least\x18\x04 \x03(\x0b\x32\x16.wayline.v1.EventToken\x12\x0f\n\x07\x65xplain\x18\x05 \x01(\x08\"4\n\x10PlacementRequest\x12\x11\n\tplacement\x18\x01 \x01(\t\x12\r\n\x05limit\x18\x02 \x01(\x05\"\xbf\x02\n\x0e\x44\x65\x63ideResponse\x12\x13\n\x0b\x64\x65\x63ision_id\x18\x01 \x01(\t\x12\x31\n\nplacements\x18\x02 \x03(\x0b\x32\x1d.wayline.v1.PlacementDecision\x12\r\n\x05stale\x18\x03 \x01(\x08\x12\x34\n\x0fpersonalisation\x18\x04 \x01(\x0e\x32\x1b.wayline.v1.Personalisation\x12\x18\n\x10\x63\x61talog_revision\x18\x05 \x01(\x03\x12\x10\n\x08warnings\x18\x06 \x03(\t\x12@\n\x0b\x65xperiments\x18\x07 \x03(\x0b\x32+.wayline.v1.DecideResponse.ExperimentsEntry\x1a\x32\n\x10\x45xperimentsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xb0\x01\n\x11PlacementDecision\x12\x11\n\tplacement\x18\x01 \x01(\t\x12)\n\nselections\x18\x02 \x03(\x0b\x32\x15.wayline.v1.Selection\x12)\n\x08\x66\x61llback\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x0f\n\x07reasons\x18\x04 \x03(\t\x12!\n\x07\x64ropped\x18\x05 \x03(\x0b\x32\x10.wayline.v1.Drop\"\xd7\x01\n\tSelection\x12\x0e\n\x06\x61\x63tion\x18\x01 \x01(\t\x12\x11\n\ttreatment\x18\x02 \x01(\t\x12(\n\x07\x63ontent\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x0c\n\x04rank\x18\x04 \x01(\x05\x12 \n\x05score\x18\x05 \x01(\x0b\x32\x11.wayline.v1.Score\x12\x0f\n\x07reasons\x18\x06 \x03(\t\x12\"\n\x15selection_probability\x18\x07 \x01(\x01H\x00\x88\x01\x01\x42\x18\n\x16_selection_probability\"\xe9\x01\n\x05Score\x12\x12\n\npropensity\x18\x01 \x01(\x01\x12\x0f\n\x07\x63ontext\x18\x02 \x01(\x01\x12\r\n\x05value\x18\x03 \x01(\x01\x12\r\n\x05lever\x18\x04 \x01(\x01\x12\x10\n\x08priority\x18\x05 \x01(\x01\x12\x19\n\x11propensity_source\x18\x06 \x01(\t\x12\"\n\x15unsmoothed_propensity\x18\x07 \x01(\x01H\x00\x88\x01\x01\x12\x1d\n\x10\x64rawn_propensity\x18\x08 \x01(\x01H\x01\x88\x01\x01\x42\x18\n\x16_unsmoothed_propensityB\x13\n\x11_drawn_propensity\"y\n\x04\x44rop\x12\x0e\n\x06\x61\x63tion\x18\x01 \x01(\t\x12\x11\n\ttreatment\x18\x02 \x01(\t\x12 \n\x05stage\x18\x03 \x01(\x0e\x32\x11.wayline.v1.Stage\x12\x0c\n\x04rule\x18\x04 \x01(\t\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x0e\n\x06\x63hange\x18\x06 \x01(\t\"A\n\x12\x44\x65\x63ideBatchRequest\x12+\n\x08requests\x18\x01 \x03(\x0b\x32\x19.wayline.v1.DecideRequest\"E\n\x13\x44\x65\x63ideBatchResponse\x12.\n\x07results\x18\x01 \x03(\x0b\x32\x1d.wayline.v1.DecideBatchResult\"^\n\x11\x44\x65\x63ideBatchResult\x12.\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0b\x32\x1a.wayline.v1.DecideResponseH\x00\x12\x0f\n\x05\x65rror\x18\x02 \x01(\tH\x00\x42\x08\n\x06result\"%\n\x0e\x45xplainRequest\x12\x13\n\x0b\x64\x65\x63ision_id\x18\x01 \x01(\t\"\xd4\x01\n\x0f\x45xplainResponse\x12*\n\x06record\x18\x01 \x01(\x0b\x32\x1a.wayline.v1.DecisionRecord\x12,\n\x08\x64\x65\x63ision\x18\x02 \x01(\x0b\x32\x1a.wayline.v1.DecideResponse\x12\x12\n\nreproduced\x18\x03 \x01(\x08\x12&\n\x06\x66unnel\x18\x04 \x03(\x0b\x32\x16.wayline.v1.FunnelStep\x12+\n\x08\x66\x65\x61tures\x18\x05 \x03(\x0b\x32\x19.wayline.v1.FeatureEffect\"c\n\nFunnelStep\x12\x11\n\tplacement\x18\x01 \x01(\t\x12 \n\x05stage\x18\x02 \x01(\x0e\x32\x11.wayline.v1.Stage\x12\x0f\n\x07\x65ntered\x18\x03 \x01(\x05\x12\x0f\n\x07\x64ropped\x18\x04 \x01(\x05\"O\n\rFeatureEffect\x12\x0e\n\x06\x61\x63tion\x18\x01 \x01(\t\x12\x0f\n\x07\x66\x65\x61ture\x18\x02 \x01(\t\x12\r\n\x05value\x18\x03 \x01(\x01\x12\x0e\n\x06\x65\x66\x66\x65\x63t\x18\x04 \x01(\x01\"\x9b\x05\n\x0e\x44\x65\x63isionRecord\x12\x13\n\x0b\x64\x65\x63ision_id\x18\x01 \x01(\t\x12*\n\x07request\x18\x02 \x01(\x0b\x32\x19.wayline.v1.DecideRequest\x12&\n\x04view\x18\x03 \x01(\x0b\x32\x18.wayline.v1.CustomerView\x12\x34\n\x0fpersonalisation\x18\x04 \x01(\x0e\x32\x1b.wayline.v1.Personalisation\x12\x18\n\x10\x63\x61talog_revision\x18\x05 \x01(\x03\x12\x45\n\x0emodel_versions\x18\x06 \x03(\x0b\x32-.wayline.v1.DecisionRecord.ModelVersionsEntry\x12\x0c\n\x04seed\x18\x07 \x01(\x04\x12.\n\ndecided_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\nselections\x18\t \x03(\x0b\x32\x1d.wayline.v1.RecordedSelection\x12\r\n\x05stale\x18\n \x01(\x08\x12\r\n\x05notes\x18\x0b \x03(\t\x12\x14\n\x0cpropensities\x18\x0c \x01(\x0c\x12@\n\x0b\x65xperiments\x18\r \x03(\x0b\x32+.wayline.v1.DecisionRecord.ExperimentsEntry\x12\x11\n\texhausted\x18\x0e \x03(\t\x12%\n\x08reserved\x18\x0f \x03(\x0b\x32\x13.wayline.v1.Contact\x1a\x34\n\x12ModelVersionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x05:\x02\x38\x01\x1a\x32\n\x10\x45xperimentsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xad\x01\n\x11RecordedSelection\x12\x11\n\tplacement\x18\x01 \x01(\t\x12\x0e\n\x06\x61\x63tion\x18\x02 \x01(\t\x12\x11\n\ttreatment\x18\x03 \x01(\t\x12\x10\n\x08priority\x18\x04 \x01(\x01\x12\x12\n\npropensity\x18\x05 \x01(\x01\x12\"\n\x15selection_probability\x18\x06 \x01(\x01H\x00\x88\x01\x01\x42\x18\n\x16_selection_probability\"C\n\x14\x44\x65\x63isionRecordBundle\x12+\n\x07records\x18\x01 \x03(\x0b\x32\x1a.wayline.v1.DecisionRecord*\xb3\x01\n\x0fPersonalisation\x12\x1f\n\x1bPERSONALISATION_UNSPECIFIED\x10\x00\x12\x18\n\x14PERSONALISATION_FULL\x10\x01\x12$\n PERSONALISATION_UNKNOWN_CUSTOMER\x10\x02\x12\x1e\n\x1aPERSONALISATION_NO_CONSENT\x10\x03\x12\x1f\n\x1bPERSONALISATION_UNAVAILABLE\x10\x04*\x96\x02\n\x05Stage\x12\x15\n\x11STAGE_UNSPECIFIED\x10\x00\x12\x11\n\rSTAGE_CONSENT\x10\x01\x12\x15\n\x11STAGE_ELIGIBILITY\x10\x02\x12\x17\n\x13STAGE_APPLICABILITY\x10\x03\x12\x15\n\x11STAGE_SUITABILITY\x10\x04\x12\x15\n\x11STAGE_ARBITRATION\x10\x05\x12\x12\n\x0eSTAGE_SCHEDULE\x10\x06\x12\x10\n\x0cSTAGE_BUDGET\x10\x07\x12\x11\n\rSTAGE_CONTACT\x10\x08\x12\x14\n\x10STAGE_EXPERIMENT\x10\t\x12\x12\n\x0eSTAGE_MATURITY\x10\n\x12\x0f\n\x0bSTAGE_FLOOR\x10\x0b\x12\x11\n\rSTAGE_COMPANY\x10\x0c\x32\xea\x01\n\x0f\x44\x65\x63isionService\x12?\n\x06\x44\x65\x63ide\x12\x19.wayline.v1.DecideRequest\x1a\x1a.wayline.v1.DecideResponse\x12R\n\x0b\x44\x65\x63ideBatch\x12\x1e.wayline.v1.DecideBatchRequest\x1a\x1f.wayline.v1.DecideBatchResponse(\x01\x30\x01\x12\x42\n\x07\x45xplain\x12\x1a.wayline.v1.ExplainRequest\x1a\x1b.wayline.v1.ExplainResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'wayline.v1.decision_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_DECIDERESPONSE_EXPERIMENTSENTRY']._loaded_options = None
+  _globals['_DECIDERESPONSE_EXPERIMENTSENTRY']._serialized_options = b'8\001'
   _globals['_DECISIONRECORD_MODELVERSIONSENTRY']._loaded_options = None
   _globals['_DECISIONRECORD_MODELVERSIONSENTRY']._serialized_options = b'8\001'
-  _globals['_PERSONALISATION']._serialized_start=2224
-  _globals['_PERSONALISATION']._serialized_end=2403
-  _globals['_STAGE']._serialized_start=2406
-  _globals['_STAGE']._serialized_end=2549
+  _globals['_DECISIONRECORD_EXPERIMENTSENTRY']._loaded_options = None
+  _globals['_DECISIONRECORD_EXPERIMENTSENTRY']._serialized_options = b'8\001'
+  _globals['_PERSONALISATION']._serialized_start=3084
+  _globals['_PERSONALISATION']._serialized_end=3263
+  _globals['_STAGE']._serialized_start=3266
+  _globals['_STAGE']._serialized_end=3544
   _globals['_DECIDEREQUEST']._serialized_start=156
   _globals['_DECIDEREQUEST']._serialized_end=364
   _globals['_PLACEMENTREQUEST']._serialized_start=366
   _globals['_PLACEMENTREQUEST']._serialized_end=418
   _globals['_DECIDERESPONSE']._serialized_start=421
-  _globals['_DECIDERESPONSE']._serialized_end=622
-  _globals['_PLACEMENTDECISION']._serialized_start=625
-  _globals['_PLACEMENTDECISION']._serialized_end=801
-  _globals['_SELECTION']._serialized_start=804
-  _globals['_SELECTION']._serialized_end=957
-  _globals['_SCORE']._serialized_start=959
-  _globals['_SCORE']._serialized_end=1078
-  _globals['_DROP']._serialized_start=1080
-  _globals['_DROP']._serialized_end=1185
-  _globals['_DECIDEBATCHREQUEST']._serialized_start=1187
-  _globals['_DECIDEBATCHREQUEST']._serialized_end=1252
-  _globals['_DECIDEBATCHRESPONSE']._serialized_start=1254
-  _globals['_DECIDEBATCHRESPONSE']._serialized_end=1323
-  _globals['_DECIDEBATCHRESULT']._serialized_start=1325
-  _globals['_DECIDEBATCHRESULT']._serialized_end=1419
-  _globals['_EXPLAINREQUEST']._serialized_start=1421
-  _globals['_EXPLAINREQUEST']._serialized_end=1458
-  _globals['_EXPLAINRESPONSE']._serialized_start=1460
-  _globals['_EXPLAINRESPONSE']._serialized_end=1587
-  _globals['_DECISIONRECORD']._serialized_start=1590
-  _globals['_DECISIONRECORD']._serialized_end=2059
-  _globals['_DECISIONRECORD_MODELVERSIONSENTRY']._serialized_start=2007
-  _globals['_DECISIONRECORD_MODELVERSIONSENTRY']._serialized_end=2059
-  _globals['_RECORDEDSELECTION']._serialized_start=2061
-  _globals['_RECORDEDSELECTION']._serialized_end=2152
-  _globals['_DECISIONRECORDBUNDLE']._serialized_start=2154
-  _globals['_DECISIONRECORDBUNDLE']._serialized_end=2221
-  _globals['_DECISIONSERVICE']._serialized_start=2552
-  _globals['_DECISIONSERVICE']._serialized_end=2786
+  _globals['_DECIDERESPONSE']._serialized_end=740
+  _globals['_DECIDERESPONSE_EXPERIMENTSENTRY']._serialized_start=690
+  _globals['_DECIDERESPONSE_EXPERIMENTSENTRY']._serialized_end=740
+  _globals['_PLACEMENTDECISION']._serialized_start=743
+  _globals['_PLACEMENTDECISION']._serialized_end=919
+  _globals['_SELECTION']._serialized_start=922
+  _globals['_SELECTION']._serialized_end=1137
+  _globals['_SCORE']._serialized_start=1140
+  _globals['_SCORE']._serialized_end=1373
+  _globals['_DROP']._serialized_start=1375
+  _globals['_DROP']._serialized_end=1496
+  _globals['_DECIDEBATCHREQUEST']._serialized_start=1498
+  _globals['_DECIDEBATCHREQUEST']._serialized_end=1563
+  _globals['_DECIDEBATCHRESPONSE']._serialized_start=1565
+  _globals['_DECIDEBATCHRESPONSE']._serialized_end=1634
+  _globals['_DECIDEBATCHRESULT']._serialized_start=1636
+  _globals['_DECIDEBATCHRESULT']._serialized_end=1730
+  _globals['_EXPLAINREQUEST']._serialized_start=1732
+  _globals['_EXPLAINREQUEST']._serialized_end=1769
+  _globals['_EXPLAINRESPONSE']._serialized_start=1772
+  _globals['_EXPLAINRESPONSE']._serialized_end=1984
+  _globals['_FUNNELSTEP']._serialized_start=1986
+  _globals['_FUNNELSTEP']._serialized_end=2085
+  _globals['_FEATUREEFFECT']._serialized_start=2087
+  _globals['_FEATUREEFFECT']._serialized_end=2166
+  _globals['_DECISIONRECORD']._serialized_start=2169
+  _globals['_DECISIONRECORD']._serialized_end=2836
+  _globals['_DECISIONRECORD_MODELVERSIONSENTRY']._serialized_start=2732
+  _globals['_DECISIONRECORD_MODELVERSIONSENTRY']._serialized_end=2784
+  _globals['_DECISIONRECORD_EXPERIMENTSENTRY']._serialized_start=690
+  _globals['_DECISIONRECORD_EXPERIMENTSENTRY']._serialized_end=740
+  _globals['_RECORDEDSELECTION']._serialized_start=2839
+  _globals['_RECORDEDSELECTION']._serialized_end=3012
+  _globals['_DECISIONRECORDBUNDLE']._serialized_start=3014
+  _globals['_DECISIONRECORDBUNDLE']._serialized_end=3081
+  _globals['_DECISIONSERVICE']._serialized_start=3547
+  _globals['_DECISIONSERVICE']._serialized_end=3781
 # @@protoc_insertion_point(module_scope)

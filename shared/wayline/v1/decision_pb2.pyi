@@ -29,6 +29,13 @@ class Stage(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     STAGE_APPLICABILITY: _ClassVar[Stage]
     STAGE_SUITABILITY: _ClassVar[Stage]
     STAGE_ARBITRATION: _ClassVar[Stage]
+    STAGE_SCHEDULE: _ClassVar[Stage]
+    STAGE_BUDGET: _ClassVar[Stage]
+    STAGE_CONTACT: _ClassVar[Stage]
+    STAGE_EXPERIMENT: _ClassVar[Stage]
+    STAGE_MATURITY: _ClassVar[Stage]
+    STAGE_FLOOR: _ClassVar[Stage]
+    STAGE_COMPANY: _ClassVar[Stage]
 PERSONALISATION_UNSPECIFIED: Personalisation
 PERSONALISATION_FULL: Personalisation
 PERSONALISATION_UNKNOWN_CUSTOMER: Personalisation
@@ -40,6 +47,13 @@ STAGE_ELIGIBILITY: Stage
 STAGE_APPLICABILITY: Stage
 STAGE_SUITABILITY: Stage
 STAGE_ARBITRATION: Stage
+STAGE_SCHEDULE: Stage
+STAGE_BUDGET: Stage
+STAGE_CONTACT: Stage
+STAGE_EXPERIMENT: Stage
+STAGE_MATURITY: Stage
+STAGE_FLOOR: Stage
+STAGE_COMPANY: Stage
 
 class DecideRequest(_message.Message):
     __slots__ = ("customer", "placements", "context", "at_least", "explain")
@@ -64,20 +78,29 @@ class PlacementRequest(_message.Message):
     def __init__(self, placement: _Optional[str] = ..., limit: _Optional[int] = ...) -> None: ...
 
 class DecideResponse(_message.Message):
-    __slots__ = ("decision_id", "placements", "stale", "personalisation", "catalog_revision", "warnings")
+    __slots__ = ("decision_id", "placements", "stale", "personalisation", "catalog_revision", "warnings", "experiments")
+    class ExperimentsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     DECISION_ID_FIELD_NUMBER: _ClassVar[int]
     PLACEMENTS_FIELD_NUMBER: _ClassVar[int]
     STALE_FIELD_NUMBER: _ClassVar[int]
     PERSONALISATION_FIELD_NUMBER: _ClassVar[int]
     CATALOG_REVISION_FIELD_NUMBER: _ClassVar[int]
     WARNINGS_FIELD_NUMBER: _ClassVar[int]
+    EXPERIMENTS_FIELD_NUMBER: _ClassVar[int]
     decision_id: str
     placements: _containers.RepeatedCompositeFieldContainer[PlacementDecision]
     stale: bool
     personalisation: Personalisation
     catalog_revision: int
     warnings: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, decision_id: _Optional[str] = ..., placements: _Optional[_Iterable[_Union[PlacementDecision, _Mapping]]] = ..., stale: _Optional[bool] = ..., personalisation: _Optional[_Union[Personalisation, str]] = ..., catalog_revision: _Optional[int] = ..., warnings: _Optional[_Iterable[str]] = ...) -> None: ...
+    experiments: _containers.ScalarMap[str, str]
+    def __init__(self, decision_id: _Optional[str] = ..., placements: _Optional[_Iterable[_Union[PlacementDecision, _Mapping]]] = ..., stale: _Optional[bool] = ..., personalisation: _Optional[_Union[Personalisation, str]] = ..., catalog_revision: _Optional[int] = ..., warnings: _Optional[_Iterable[str]] = ..., experiments: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class PlacementDecision(_message.Message):
     __slots__ = ("placement", "selections", "fallback", "reasons", "dropped")
@@ -94,50 +117,58 @@ class PlacementDecision(_message.Message):
     def __init__(self, placement: _Optional[str] = ..., selections: _Optional[_Iterable[_Union[Selection, _Mapping]]] = ..., fallback: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., reasons: _Optional[_Iterable[str]] = ..., dropped: _Optional[_Iterable[_Union[Drop, _Mapping]]] = ...) -> None: ...
 
 class Selection(_message.Message):
-    __slots__ = ("action", "treatment", "content", "rank", "score", "reasons")
+    __slots__ = ("action", "treatment", "content", "rank", "score", "reasons", "selection_probability")
     ACTION_FIELD_NUMBER: _ClassVar[int]
     TREATMENT_FIELD_NUMBER: _ClassVar[int]
     CONTENT_FIELD_NUMBER: _ClassVar[int]
     RANK_FIELD_NUMBER: _ClassVar[int]
     SCORE_FIELD_NUMBER: _ClassVar[int]
     REASONS_FIELD_NUMBER: _ClassVar[int]
+    SELECTION_PROBABILITY_FIELD_NUMBER: _ClassVar[int]
     action: str
     treatment: str
     content: _struct_pb2.Struct
     rank: int
     score: Score
     reasons: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, action: _Optional[str] = ..., treatment: _Optional[str] = ..., content: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., rank: _Optional[int] = ..., score: _Optional[_Union[Score, _Mapping]] = ..., reasons: _Optional[_Iterable[str]] = ...) -> None: ...
+    selection_probability: float
+    def __init__(self, action: _Optional[str] = ..., treatment: _Optional[str] = ..., content: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., rank: _Optional[int] = ..., score: _Optional[_Union[Score, _Mapping]] = ..., reasons: _Optional[_Iterable[str]] = ..., selection_probability: _Optional[float] = ...) -> None: ...
 
 class Score(_message.Message):
-    __slots__ = ("propensity", "context", "value", "lever", "priority", "propensity_source")
+    __slots__ = ("propensity", "context", "value", "lever", "priority", "propensity_source", "unsmoothed_propensity", "drawn_propensity")
     PROPENSITY_FIELD_NUMBER: _ClassVar[int]
     CONTEXT_FIELD_NUMBER: _ClassVar[int]
     VALUE_FIELD_NUMBER: _ClassVar[int]
     LEVER_FIELD_NUMBER: _ClassVar[int]
     PRIORITY_FIELD_NUMBER: _ClassVar[int]
     PROPENSITY_SOURCE_FIELD_NUMBER: _ClassVar[int]
+    UNSMOOTHED_PROPENSITY_FIELD_NUMBER: _ClassVar[int]
+    DRAWN_PROPENSITY_FIELD_NUMBER: _ClassVar[int]
     propensity: float
     context: float
     value: float
     lever: float
     priority: float
     propensity_source: str
-    def __init__(self, propensity: _Optional[float] = ..., context: _Optional[float] = ..., value: _Optional[float] = ..., lever: _Optional[float] = ..., priority: _Optional[float] = ..., propensity_source: _Optional[str] = ...) -> None: ...
+    unsmoothed_propensity: float
+    drawn_propensity: float
+    def __init__(self, propensity: _Optional[float] = ..., context: _Optional[float] = ..., value: _Optional[float] = ..., lever: _Optional[float] = ..., priority: _Optional[float] = ..., propensity_source: _Optional[str] = ..., unsmoothed_propensity: _Optional[float] = ..., drawn_propensity: _Optional[float] = ...) -> None: ...
 
 class Drop(_message.Message):
-    __slots__ = ("action", "treatment", "stage", "rule", "reason")
+    __slots__ = ("action", "treatment", "stage", "rule", "reason", "change")
     ACTION_FIELD_NUMBER: _ClassVar[int]
     TREATMENT_FIELD_NUMBER: _ClassVar[int]
     STAGE_FIELD_NUMBER: _ClassVar[int]
     RULE_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
+    CHANGE_FIELD_NUMBER: _ClassVar[int]
     action: str
     treatment: str
     stage: Stage
     rule: str
     reason: str
-    def __init__(self, action: _Optional[str] = ..., treatment: _Optional[str] = ..., stage: _Optional[_Union[Stage, str]] = ..., rule: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+    change: str
+    def __init__(self, action: _Optional[str] = ..., treatment: _Optional[str] = ..., stage: _Optional[_Union[Stage, str]] = ..., rule: _Optional[str] = ..., reason: _Optional[str] = ..., change: _Optional[str] = ...) -> None: ...
 
 class DecideBatchRequest(_message.Message):
     __slots__ = ("requests",)
@@ -166,17 +197,45 @@ class ExplainRequest(_message.Message):
     def __init__(self, decision_id: _Optional[str] = ...) -> None: ...
 
 class ExplainResponse(_message.Message):
-    __slots__ = ("record", "decision", "reproduced")
+    __slots__ = ("record", "decision", "reproduced", "funnel", "features")
     RECORD_FIELD_NUMBER: _ClassVar[int]
     DECISION_FIELD_NUMBER: _ClassVar[int]
     REPRODUCED_FIELD_NUMBER: _ClassVar[int]
+    FUNNEL_FIELD_NUMBER: _ClassVar[int]
+    FEATURES_FIELD_NUMBER: _ClassVar[int]
     record: DecisionRecord
     decision: DecideResponse
     reproduced: bool
-    def __init__(self, record: _Optional[_Union[DecisionRecord, _Mapping]] = ..., decision: _Optional[_Union[DecideResponse, _Mapping]] = ..., reproduced: _Optional[bool] = ...) -> None: ...
+    funnel: _containers.RepeatedCompositeFieldContainer[FunnelStep]
+    features: _containers.RepeatedCompositeFieldContainer[FeatureEffect]
+    def __init__(self, record: _Optional[_Union[DecisionRecord, _Mapping]] = ..., decision: _Optional[_Union[DecideResponse, _Mapping]] = ..., reproduced: _Optional[bool] = ..., funnel: _Optional[_Iterable[_Union[FunnelStep, _Mapping]]] = ..., features: _Optional[_Iterable[_Union[FeatureEffect, _Mapping]]] = ...) -> None: ...
+
+class FunnelStep(_message.Message):
+    __slots__ = ("placement", "stage", "entered", "dropped")
+    PLACEMENT_FIELD_NUMBER: _ClassVar[int]
+    STAGE_FIELD_NUMBER: _ClassVar[int]
+    ENTERED_FIELD_NUMBER: _ClassVar[int]
+    DROPPED_FIELD_NUMBER: _ClassVar[int]
+    placement: str
+    stage: Stage
+    entered: int
+    dropped: int
+    def __init__(self, placement: _Optional[str] = ..., stage: _Optional[_Union[Stage, str]] = ..., entered: _Optional[int] = ..., dropped: _Optional[int] = ...) -> None: ...
+
+class FeatureEffect(_message.Message):
+    __slots__ = ("action", "feature", "value", "effect")
+    ACTION_FIELD_NUMBER: _ClassVar[int]
+    FEATURE_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    EFFECT_FIELD_NUMBER: _ClassVar[int]
+    action: str
+    feature: str
+    value: float
+    effect: float
+    def __init__(self, action: _Optional[str] = ..., feature: _Optional[str] = ..., value: _Optional[float] = ..., effect: _Optional[float] = ...) -> None: ...
 
 class DecisionRecord(_message.Message):
-    __slots__ = ("decision_id", "request", "view", "personalisation", "catalog_revision", "model_versions", "seed", "decided_at", "selections", "stale", "notes")
+    __slots__ = ("decision_id", "request", "view", "personalisation", "catalog_revision", "model_versions", "seed", "decided_at", "selections", "stale", "notes", "propensities", "experiments", "exhausted", "reserved")
     class ModelVersionsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -184,6 +243,13 @@ class DecisionRecord(_message.Message):
         key: str
         value: int
         def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    class ExperimentsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     DECISION_ID_FIELD_NUMBER: _ClassVar[int]
     REQUEST_FIELD_NUMBER: _ClassVar[int]
     VIEW_FIELD_NUMBER: _ClassVar[int]
@@ -195,6 +261,10 @@ class DecisionRecord(_message.Message):
     SELECTIONS_FIELD_NUMBER: _ClassVar[int]
     STALE_FIELD_NUMBER: _ClassVar[int]
     NOTES_FIELD_NUMBER: _ClassVar[int]
+    PROPENSITIES_FIELD_NUMBER: _ClassVar[int]
+    EXPERIMENTS_FIELD_NUMBER: _ClassVar[int]
+    EXHAUSTED_FIELD_NUMBER: _ClassVar[int]
+    RESERVED_FIELD_NUMBER: _ClassVar[int]
     decision_id: str
     request: DecideRequest
     view: _profile_pb2.CustomerView
@@ -206,19 +276,27 @@ class DecisionRecord(_message.Message):
     selections: _containers.RepeatedCompositeFieldContainer[RecordedSelection]
     stale: bool
     notes: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, decision_id: _Optional[str] = ..., request: _Optional[_Union[DecideRequest, _Mapping]] = ..., view: _Optional[_Union[_profile_pb2.CustomerView, _Mapping]] = ..., personalisation: _Optional[_Union[Personalisation, str]] = ..., catalog_revision: _Optional[int] = ..., model_versions: _Optional[_Mapping[str, int]] = ..., seed: _Optional[int] = ..., decided_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., selections: _Optional[_Iterable[_Union[RecordedSelection, _Mapping]]] = ..., stale: _Optional[bool] = ..., notes: _Optional[_Iterable[str]] = ...) -> None: ...
+    propensities: bytes
+    experiments: _containers.ScalarMap[str, str]
+    exhausted: _containers.RepeatedScalarFieldContainer[str]
+    reserved: _containers.RepeatedCompositeFieldContainer[_profile_pb2.Contact]
+    def __init__(self, decision_id: _Optional[str] = ..., request: _Optional[_Union[DecideRequest, _Mapping]] = ..., view: _Optional[_Union[_profile_pb2.CustomerView, _Mapping]] = ..., personalisation: _Optional[_Union[Personalisation, str]] = ..., catalog_revision: _Optional[int] = ..., model_versions: _Optional[_Mapping[str, int]] = ..., seed: _Optional[int] = ..., decided_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., selections: _Optional[_Iterable[_Union[RecordedSelection, _Mapping]]] = ..., stale: _Optional[bool] = ..., notes: _Optional[_Iterable[str]] = ..., propensities: _Optional[bytes] = ..., experiments: _Optional[_Mapping[str, str]] = ..., exhausted: _Optional[_Iterable[str]] = ..., reserved: _Optional[_Iterable[_Union[_profile_pb2.Contact, _Mapping]]] = ...) -> None: ...
 
 class RecordedSelection(_message.Message):
-    __slots__ = ("placement", "action", "treatment", "priority")
+    __slots__ = ("placement", "action", "treatment", "priority", "propensity", "selection_probability")
     PLACEMENT_FIELD_NUMBER: _ClassVar[int]
     ACTION_FIELD_NUMBER: _ClassVar[int]
     TREATMENT_FIELD_NUMBER: _ClassVar[int]
     PRIORITY_FIELD_NUMBER: _ClassVar[int]
+    PROPENSITY_FIELD_NUMBER: _ClassVar[int]
+    SELECTION_PROBABILITY_FIELD_NUMBER: _ClassVar[int]
     placement: str
     action: str
     treatment: str
     priority: float
-    def __init__(self, placement: _Optional[str] = ..., action: _Optional[str] = ..., treatment: _Optional[str] = ..., priority: _Optional[float] = ...) -> None: ...
+    propensity: float
+    selection_probability: float
+    def __init__(self, placement: _Optional[str] = ..., action: _Optional[str] = ..., treatment: _Optional[str] = ..., priority: _Optional[float] = ..., propensity: _Optional[float] = ..., selection_probability: _Optional[float] = ...) -> None: ...
 
 class DecisionRecordBundle(_message.Message):
     __slots__ = ("records",)

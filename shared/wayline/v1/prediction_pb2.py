@@ -27,7 +27,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from wayline.v1 import events_pb2 as wayline_dot_v1_dot_events__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bwayline/v1/prediction.proto\x12\nwayline.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17wayline/v1/events.proto\"\xf0\x01\n\rModelManifest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12&\n\x06inputs\x18\x02 \x03(\x0b\x32\x16.wayline.v1.ModelInput\x12(\n\x07outputs\x18\x03 \x03(\x0b\x32\x17.wayline.v1.ModelOutput\x12\x39\n\x08measures\x18\x04 \x03(\x0b\x32\'.wayline.v1.ModelManifest.MeasuresEntry\x12\x13\n\x0b\x64\x65scription\x18\x05 \x01(\t\x1a/\n\rMeasuresEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"I\n\nModelInput\x12\x0f\n\x05trait\x18\x01 \x01(\tH\x00\x12\x11\n\x07\x63ontext\x18\x02 \x01(\tH\x00\x12\r\n\x03\x63\x65l\x18\x03 \x01(\tH\x00\x42\x08\n\x06source\"=\n\x0bModelOutput\x12\x0e\n\x06tensor\x18\x01 \x01(\t\x12\x0e\n\x06\x63olumn\x18\x02 \x01(\x05\x12\x0e\n\x06\x61\x63tion\x18\x03 \x01(\t\"b\n\x14RegisterModelRequest\x12+\n\x08manifest\x18\x01 \x01(\x0b\x32\x19.wayline.v1.ModelManifest\x12\x0c\n\x04onnx\x18\x02 \x01(\x0c\x12\x0f\n\x07promote\x18\x03 \x01(\x08\"B\n\x15RegisterModelResponse\x12)\n\x07version\x18\x01 \x01(\x0b\x32\x18.wayline.v1.ModelVersion\"\xa3\x01\n\x0cModelVersion\x12\x0f\n\x07version\x18\x01 \x01(\x05\x12+\n\x08manifest\x18\x02 \x01(\x0b\x32\x19.wayline.v1.ModelManifest\x12\x0e\n\x06sha256\x18\x03 \x01(\t\x12\x12\n\nsize_bytes\x18\x04 \x01(\x03\x12\x31\n\rregistered_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"m\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12*\n\x08versions\x18\x02 \x03(\x0b\x32\x18.wayline.v1.ModelVersion\x12\x10\n\x08\x63hampion\x18\x03 \x01(\x05\x12\x18\n\x10\x66ormer_champions\x18\x04 \x03(\x05\"\x13\n\x11ListModelsRequest\"7\n\x12ListModelsResponse\x12!\n\x06models\x18\x01 \x03(\x0b\x32\x11.wayline.v1.Model\"4\n\x13PromoteModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x05\"8\n\x14PromoteModelResponse\x12 \n\x05model\x18\x01 \x01(\x0b\x32\x11.wayline.v1.Model\"$\n\x14RollbackModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"9\n\x15RollbackModelResponse\x12 \n\x05model\x18\x01 \x01(\x0b\x32\x11.wayline.v1.Model\"\xa8\x01\n\x0ePredictRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x05\x12)\n\tcustomers\x18\x03 \x03(\x0b\x32\x16.wayline.v1.Identifier\x12\"\n\x04rows\x18\x04 \x03(\x0b\x32\x14.wayline.v1.InputRow\x12(\n\x07\x63ontext\x18\x05 \x01(\x0b\x32\x17.google.protobuf.Struct\"\x1a\n\x08InputRow\x12\x0e\n\x06values\x18\x01 \x03(\x01\"O\n\x0fPredictResponse\x12+\n\x0bpredictions\x18\x01 \x03(\x0b\x32\x16.wayline.v1.Prediction\x12\x0f\n\x07version\x18\x02 \x01(\x05\"\x1c\n\nPrediction\x12\x0e\n\x06values\x18\x01 \x03(\x01\x32\xa3\x03\n\x11PredictionService\x12T\n\rRegisterModel\x12 .wayline.v1.RegisterModelRequest\x1a!.wayline.v1.RegisterModelResponse\x12K\n\nListModels\x12\x1d.wayline.v1.ListModelsRequest\x1a\x1e.wayline.v1.ListModelsResponse\x12Q\n\x0cPromoteModel\x12\x1f.wayline.v1.PromoteModelRequest\x1a .wayline.v1.PromoteModelResponse\x12T\n\rRollbackModel\x12 .wayline.v1.RollbackModelRequest\x1a!.wayline.v1.RollbackModelResponse\x12\x42\n\x07Predict\x12\x1a.wayline.v1.PredictRequest\x1a\x1b.wayline.v1.PredictResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bwayline/v1/prediction.proto\x12\nwayline.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17wayline/v1/events.proto\"\xf0\x01\n\rModelManifest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12&\n\x06inputs\x18\x02 \x03(\x0b\x32\x16.wayline.v1.ModelInput\x12(\n\x07outputs\x18\x03 \x03(\x0b\x32\x17.wayline.v1.ModelOutput\x12\x39\n\x08measures\x18\x04 \x03(\x0b\x32\'.wayline.v1.ModelManifest.MeasuresEntry\x12\x13\n\x0b\x64\x65scription\x18\x05 \x01(\t\x1a/\n\rMeasuresEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"I\n\nModelInput\x12\x0f\n\x05trait\x18\x01 \x01(\tH\x00\x12\x11\n\x07\x63ontext\x18\x02 \x01(\tH\x00\x12\r\n\x03\x63\x65l\x18\x03 \x01(\tH\x00\x42\x08\n\x06source\"c\n\x0bModelOutput\x12\x0e\n\x06tensor\x18\x01 \x01(\t\x12\x0e\n\x06\x63olumn\x18\x02 \x01(\x05\x12\x0e\n\x06\x61\x63tion\x18\x03 \x01(\t\x12\x11\n\tresponses\x18\x04 \x01(\x03\x12\x11\n\tpositives\x18\x05 \x01(\x03\"b\n\x14RegisterModelRequest\x12+\n\x08manifest\x18\x01 \x01(\x0b\x32\x19.wayline.v1.ModelManifest\x12\x0c\n\x04onnx\x18\x02 \x01(\x0c\x12\x0f\n\x07promote\x18\x03 \x01(\x08\"B\n\x15RegisterModelResponse\x12)\n\x07version\x18\x01 \x01(\x0b\x32\x18.wayline.v1.ModelVersion\"\xa3\x01\n\x0cModelVersion\x12\x0f\n\x07version\x18\x01 \x01(\x05\x12+\n\x08manifest\x18\x02 \x01(\x0b\x32\x19.wayline.v1.ModelManifest\x12\x0e\n\x06sha256\x18\x03 \x01(\t\x12\x12\n\nsize_bytes\x18\x04 \x01(\x03\x12\x31\n\rregistered_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"m\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12*\n\x08versions\x18\x02 \x03(\x0b\x32\x18.wayline.v1.ModelVersion\x12\x10\n\x08\x63hampion\x18\x03 \x01(\x05\x12\x18\n\x10\x66ormer_champions\x18\x04 \x03(\x05\"\x13\n\x11ListModelsRequest\"7\n\x12ListModelsResponse\x12!\n\x06models\x18\x01 \x03(\x0b\x32\x11.wayline.v1.Model\"4\n\x13PromoteModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x05\"8\n\x14PromoteModelResponse\x12 \n\x05model\x18\x01 \x01(\x0b\x32\x11.wayline.v1.Model\"$\n\x14RollbackModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"9\n\x15RollbackModelResponse\x12 \n\x05model\x18\x01 \x01(\x0b\x32\x11.wayline.v1.Model\"\xa8\x01\n\x0ePredictRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x05\x12)\n\tcustomers\x18\x03 \x03(\x0b\x32\x16.wayline.v1.Identifier\x12\"\n\x04rows\x18\x04 \x03(\x0b\x32\x14.wayline.v1.InputRow\x12(\n\x07\x63ontext\x18\x05 \x01(\x0b\x32\x17.google.protobuf.Struct\"\x1a\n\x08InputRow\x12\x0e\n\x06values\x18\x01 \x03(\x01\"O\n\x0fPredictResponse\x12+\n\x0bpredictions\x18\x01 \x03(\x0b\x32\x16.wayline.v1.Prediction\x12\x0f\n\x07version\x18\x02 \x01(\x05\"\x1c\n\nPrediction\x12\x0e\n\x06values\x18\x01 \x03(\x01\x32\xa3\x03\n\x11PredictionService\x12T\n\rRegisterModel\x12 .wayline.v1.RegisterModelRequest\x1a!.wayline.v1.RegisterModelResponse\x12K\n\nListModels\x12\x1d.wayline.v1.ListModelsRequest\x1a\x1e.wayline.v1.ListModelsResponse\x12Q\n\x0cPromoteModel\x12\x1f.wayline.v1.PromoteModelRequest\x1a .wayline.v1.PromoteModelResponse\x12T\n\rRollbackModel\x12 .wayline.v1.RollbackModelRequest\x1a!.wayline.v1.RollbackModelResponse\x12\x42\n\x07Predict\x12\x1a.wayline.v1.PredictRequest\x1a\x1b.wayline.v1.PredictResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,35 +43,35 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MODELINPUT']._serialized_start=374
   _globals['_MODELINPUT']._serialized_end=447
   _globals['_MODELOUTPUT']._serialized_start=449
-  _globals['_MODELOUTPUT']._serialized_end=510
-  _globals['_REGISTERMODELREQUEST']._serialized_start=512
-  _globals['_REGISTERMODELREQUEST']._serialized_end=610
-  _globals['_REGISTERMODELRESPONSE']._serialized_start=612
-  _globals['_REGISTERMODELRESPONSE']._serialized_end=678
-  _globals['_MODELVERSION']._serialized_start=681
-  _globals['_MODELVERSION']._serialized_end=844
-  _globals['_MODEL']._serialized_start=846
-  _globals['_MODEL']._serialized_end=955
-  _globals['_LISTMODELSREQUEST']._serialized_start=957
-  _globals['_LISTMODELSREQUEST']._serialized_end=976
-  _globals['_LISTMODELSRESPONSE']._serialized_start=978
-  _globals['_LISTMODELSRESPONSE']._serialized_end=1033
-  _globals['_PROMOTEMODELREQUEST']._serialized_start=1035
-  _globals['_PROMOTEMODELREQUEST']._serialized_end=1087
-  _globals['_PROMOTEMODELRESPONSE']._serialized_start=1089
-  _globals['_PROMOTEMODELRESPONSE']._serialized_end=1145
-  _globals['_ROLLBACKMODELREQUEST']._serialized_start=1147
-  _globals['_ROLLBACKMODELREQUEST']._serialized_end=1183
-  _globals['_ROLLBACKMODELRESPONSE']._serialized_start=1185
-  _globals['_ROLLBACKMODELRESPONSE']._serialized_end=1242
-  _globals['_PREDICTREQUEST']._serialized_start=1245
-  _globals['_PREDICTREQUEST']._serialized_end=1413
-  _globals['_INPUTROW']._serialized_start=1415
-  _globals['_INPUTROW']._serialized_end=1441
-  _globals['_PREDICTRESPONSE']._serialized_start=1443
-  _globals['_PREDICTRESPONSE']._serialized_end=1522
-  _globals['_PREDICTION']._serialized_start=1524
-  _globals['_PREDICTION']._serialized_end=1552
-  _globals['_PREDICTIONSERVICE']._serialized_start=1555
-  _globals['_PREDICTIONSERVICE']._serialized_end=1974
+  _globals['_MODELOUTPUT']._serialized_end=548
+  _globals['_REGISTERMODELREQUEST']._serialized_start=550
+  _globals['_REGISTERMODELREQUEST']._serialized_end=648
+  _globals['_REGISTERMODELRESPONSE']._serialized_start=650
+  _globals['_REGISTERMODELRESPONSE']._serialized_end=716
+  _globals['_MODELVERSION']._serialized_start=719
+  _globals['_MODELVERSION']._serialized_end=882
+  _globals['_MODEL']._serialized_start=884
+  _globals['_MODEL']._serialized_end=993
+  _globals['_LISTMODELSREQUEST']._serialized_start=995
+  _globals['_LISTMODELSREQUEST']._serialized_end=1014
+  _globals['_LISTMODELSRESPONSE']._serialized_start=1016
+  _globals['_LISTMODELSRESPONSE']._serialized_end=1071
+  _globals['_PROMOTEMODELREQUEST']._serialized_start=1073
+  _globals['_PROMOTEMODELREQUEST']._serialized_end=1125
+  _globals['_PROMOTEMODELRESPONSE']._serialized_start=1127
+  _globals['_PROMOTEMODELRESPONSE']._serialized_end=1183
+  _globals['_ROLLBACKMODELREQUEST']._serialized_start=1185
+  _globals['_ROLLBACKMODELREQUEST']._serialized_end=1221
+  _globals['_ROLLBACKMODELRESPONSE']._serialized_start=1223
+  _globals['_ROLLBACKMODELRESPONSE']._serialized_end=1280
+  _globals['_PREDICTREQUEST']._serialized_start=1283
+  _globals['_PREDICTREQUEST']._serialized_end=1451
+  _globals['_INPUTROW']._serialized_start=1453
+  _globals['_INPUTROW']._serialized_end=1479
+  _globals['_PREDICTRESPONSE']._serialized_start=1481
+  _globals['_PREDICTRESPONSE']._serialized_end=1560
+  _globals['_PREDICTION']._serialized_start=1562
+  _globals['_PREDICTION']._serialized_end=1590
+  _globals['_PREDICTIONSERVICE']._serialized_start=1593
+  _globals['_PREDICTIONSERVICE']._serialized_end=2012
 # @@protoc_insertion_point(module_scope)

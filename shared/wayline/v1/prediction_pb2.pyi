@@ -43,14 +43,18 @@ class ModelInput(_message.Message):
     def __init__(self, trait: _Optional[str] = ..., context: _Optional[str] = ..., cel: _Optional[str] = ...) -> None: ...
 
 class ModelOutput(_message.Message):
-    __slots__ = ("tensor", "column", "action")
+    __slots__ = ("tensor", "column", "action", "responses", "positives")
     TENSOR_FIELD_NUMBER: _ClassVar[int]
     COLUMN_FIELD_NUMBER: _ClassVar[int]
     ACTION_FIELD_NUMBER: _ClassVar[int]
+    RESPONSES_FIELD_NUMBER: _ClassVar[int]
+    POSITIVES_FIELD_NUMBER: _ClassVar[int]
     tensor: str
     column: int
     action: str
-    def __init__(self, tensor: _Optional[str] = ..., column: _Optional[int] = ..., action: _Optional[str] = ...) -> None: ...
+    responses: int
+    positives: int
+    def __init__(self, tensor: _Optional[str] = ..., column: _Optional[int] = ..., action: _Optional[str] = ..., responses: _Optional[int] = ..., positives: _Optional[int] = ...) -> None: ...
 
 class RegisterModelRequest(_message.Message):
     __slots__ = ("manifest", "onnx", "promote")

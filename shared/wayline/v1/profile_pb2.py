@@ -27,7 +27,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from wayline.v1 import events_pb2 as wayline_dot_v1_dot_events__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18wayline/v1/profile.proto\x12\nwayline.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17wayline/v1/events.proto\"=\n\x11GetProfileRequest\x12(\n\x08\x63ustomer\x18\x01 \x01(\x0b\x32\x16.wayline.v1.Identifier\"\x8f\x01\n\x12GetProfileResponse\x12$\n\x07profile\x18\x01 \x01(\x0b\x32\x13.wayline.v1.Profile\x12\'\n\x06values\x18\x02 \x01(\x0b\x32\x17.google.protobuf.Struct\x12*\n\nwatermarks\x18\x03 \x03(\x0b\x32\x16.wayline.v1.EventToken\"y\n\x12GetTimelineRequest\x12(\n\x08\x63ustomer\x18\x01 \x01(\x0b\x32\x16.wayline.v1.Identifier\x12\r\n\x05limit\x18\x02 \x01(\x05\x12*\n\x06\x62\x65\x66ore\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"A\n\x13GetTimelineResponse\x12*\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x19.wayline.v1.TimelineEntry\"X\n\rTimelineEntry\x12 \n\x05\x65vent\x18\x01 \x01(\x0b\x32\x11.wayline.v1.Event\x12%\n\x05token\x18\x02 \x01(\x0b\x32\x16.wayline.v1.EventToken\"-\n\x14\x42\x61tchGetViewsRequest\x12\x15\n\ridentity_keys\x18\x01 \x03(\x0c\"l\n\x15\x42\x61tchGetViewsResponse\x12\'\n\x05views\x18\x01 \x03(\x0b\x32\x18.wayline.v1.CustomerView\x12*\n\nwatermarks\x18\x02 \x03(\x0b\x32\x16.wayline.v1.EventToken\"\x16\n\x14GetStatisticsRequest\"\x9d\x01\n\x15GetStatisticsResponse\x12\x10\n\x08profiles\x18\x01 \x01(\x03\x12\x15\n\revents_folded\x18\x02 \x01(\x03\x12\x12\n\nduplicates\x18\x03 \x01(\x03\x12*\n\nwatermarks\x18\x04 \x03(\x0b\x32\x16.wayline.v1.EventToken\x12\x0b\n\x03lag\x18\x05 \x01(\x03\x12\x0e\n\x06poison\x18\x06 \x01(\x03\"\x87\x04\n\x07Profile\x12\x12\n\nprofile_id\x18\x01 \x01(\t\x12+\n\x0bidentifiers\x18\x02 \x03(\x0b\x32\x16.wayline.v1.Identifier\x12\x37\n\nattributes\x18\x03 \x03(\x0b\x32#.wayline.v1.Profile.AttributesEntry\x12/\n\x06states\x18\x04 \x03(\x0b\x32\x1f.wayline.v1.Profile.StatesEntry\x12\x33\n\x08\x63onsents\x18\x05 \x03(\x0b\x32!.wayline.v1.Profile.ConsentsEntry\x12\x15\n\rfirst_seen_ms\x18\x06 \x01(\x03\x12\x14\n\x0clast_seen_ms\x18\x07 \x01(\x03\x12\x13\n\x0b\x65vent_count\x18\x08 \x01(\x03\x1aH\n\x0f\x41ttributesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12$\n\x05value\x18\x02 \x01(\x0b\x32\x15.wayline.v1.Attribute:\x02\x38\x01\x1a\x45\n\x0bStatesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12%\n\x05value\x18\x02 \x01(\x0b\x32\x16.wayline.v1.TraitState:\x02\x38\x01\x1aI\n\rConsentsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\'\n\x05value\x18\x02 \x01(\x0b\x32\x18.wayline.v1.ConsentState:\x02\x38\x01\"\\\n\tAttribute\x12%\n\x05value\x18\x01 \x01(\x0b\x32\x16.google.protobuf.Value\x12\x14\n\x0ctimestamp_ms\x18\x02 \x01(\x03\x12\x12\n\nmessage_id\x18\x03 \x01(\t\"I\n\x0c\x43onsentState\x12\x0f\n\x07granted\x18\x01 \x01(\x08\x12\x14\n\x0ctimestamp_ms\x18\x02 \x01(\x03\x12\x12\n\nmessage_id\x18\x03 \x01(\t\"\xd9\x01\n\nTraitState\x12\"\n\x05total\x18\x01 \x01(\x0b\x32\x11.wayline.v1.TotalH\x00\x12$\n\x06moment\x18\x02 \x01(\x0b\x32\x12.wayline.v1.MomentH\x00\x12&\n\x06values\x18\x03 \x01(\x0b\x32\x14.wayline.v1.ValueSetH\x00\x12(\n\x08\x61\x66\x66inity\x18\x04 \x01(\x0b\x32\x14.wayline.v1.AffinityH\x00\x12&\n\x07\x62uckets\x18\x05 \x01(\x0b\x32\x13.wayline.v1.BucketsH\x00\x42\x07\n\x05state\"#\n\x05Total\x12\r\n\x05\x63ount\x18\x01 \x01(\x03\x12\x0b\n\x03sum\x18\x02 \x01(\x01\"Y\n\x06Moment\x12%\n\x05value\x18\x01 \x01(\x0b\x32\x16.google.protobuf.Value\x12\x14\n\x0ctimestamp_ms\x18\x02 \x01(\x03\x12\x12\n\nmessage_id\x18\x03 \x01(\t\"\x1a\n\x08ValueSet\x12\x0e\n\x06values\x18\x01 \x03(\t\"\x84\x01\n\x08\x41\x66\x66inity\x12\x32\n\x07weights\x18\x01 \x03(\x0b\x32!.wayline.v1.Affinity.WeightsEntry\x12\x14\n\x0creference_ms\x18\x02 \x01(\x03\x1a.\n\x0cWeightsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\".\n\x07\x42uckets\x12#\n\x07\x62uckets\x18\x01 \x03(\x0b\x32\x12.wayline.v1.Bucket\"C\n\x06\x42ucket\x12\r\n\x05index\x18\x01 \x01(\x03\x12\r\n\x05\x63ount\x18\x02 \x01(\x03\x12\x0b\n\x03sum\x18\x03 \x01(\x01\x12\x0e\n\x06values\x18\x04 \x03(\t\"\xdd\x01\n\x0c\x43ustomerView\x12\x12\n\nprofile_id\x18\x01 \x01(\t\x12\x15\n\ridentity_keys\x18\x02 \x03(\x0c\x12\x0f\n\x07version\x18\x03 \x01(\x03\x12\x0e\n\x06traits\x18\x04 \x01(\x0c\x12\x38\n\x08\x63onsents\x18\x05 \x03(\x0b\x32&.wayline.v1.CustomerView.ConsentsEntry\x12\x16\n\x0evalid_until_ms\x18\x06 \x01(\x03\x1a/\n\rConsentsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x08:\x02\x38\x01\"\x82\x01\n\nViewUpdate\x12\x0f\n\x07\x66\x65\x65\x64_id\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\x03\x12\'\n\x05views\x18\x03 \x03(\x0b\x32\x18.wayline.v1.CustomerView\x12*\n\nwatermarks\x18\x04 \x03(\x0b\x32\x16.wayline.v1.EventToken2\xd9\x02\n\x0eProfileService\x12K\n\nGetProfile\x12\x1d.wayline.v1.GetProfileRequest\x1a\x1e.wayline.v1.GetProfileResponse\x12N\n\x0bGetTimeline\x12\x1e.wayline.v1.GetTimelineRequest\x1a\x1f.wayline.v1.GetTimelineResponse\x12T\n\rBatchGetViews\x12 .wayline.v1.BatchGetViewsRequest\x1a!.wayline.v1.BatchGetViewsResponse\x12T\n\rGetStatistics\x12 .wayline.v1.GetStatisticsRequest\x1a!.wayline.v1.GetStatisticsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18wayline/v1/profile.proto\x12\nwayline.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17wayline/v1/events.proto\"=\n\x11GetProfileRequest\x12(\n\x08\x63ustomer\x18\x01 \x01(\x0b\x32\x16.wayline.v1.Identifier\"\x8f\x01\n\x12GetProfileResponse\x12$\n\x07profile\x18\x01 \x01(\x0b\x32\x13.wayline.v1.Profile\x12\'\n\x06values\x18\x02 \x01(\x0b\x32\x17.google.protobuf.Struct\x12*\n\nwatermarks\x18\x03 \x03(\x0b\x32\x16.wayline.v1.EventToken\"y\n\x12GetTimelineRequest\x12(\n\x08\x63ustomer\x18\x01 \x01(\x0b\x32\x16.wayline.v1.Identifier\x12\r\n\x05limit\x18\x02 \x01(\x05\x12*\n\x06\x62\x65\x66ore\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"A\n\x13GetTimelineResponse\x12*\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x19.wayline.v1.TimelineEntry\"X\n\rTimelineEntry\x12 \n\x05\x65vent\x18\x01 \x01(\x0b\x32\x11.wayline.v1.Event\x12%\n\x05token\x18\x02 \x01(\x0b\x32\x16.wayline.v1.EventToken\"-\n\x14\x42\x61tchGetViewsRequest\x12\x15\n\ridentity_keys\x18\x01 \x03(\x0c\"l\n\x15\x42\x61tchGetViewsResponse\x12\'\n\x05views\x18\x01 \x03(\x0b\x32\x18.wayline.v1.CustomerView\x12*\n\nwatermarks\x18\x02 \x03(\x0b\x32\x16.wayline.v1.EventToken\"\x16\n\x14GetStatisticsRequest\"\x9d\x01\n\x15GetStatisticsResponse\x12\x10\n\x08profiles\x18\x01 \x01(\x03\x12\x15\n\revents_folded\x18\x02 \x01(\x03\x12\x12\n\nduplicates\x18\x03 \x01(\x03\x12*\n\nwatermarks\x18\x04 \x03(\x0b\x32\x16.wayline.v1.EventToken\x12\x0b\n\x03lag\x18\x05 \x01(\x03\x12\x0e\n\x06poison\x18\x06 \x01(\x03\"\x84\x05\n\x07Profile\x12\x12\n\nprofile_id\x18\x01 \x01(\t\x12+\n\x0bidentifiers\x18\x02 \x03(\x0b\x32\x16.wayline.v1.Identifier\x12\x37\n\nattributes\x18\x03 \x03(\x0b\x32#.wayline.v1.Profile.AttributesEntry\x12/\n\x06states\x18\x04 \x03(\x0b\x32\x1f.wayline.v1.Profile.StatesEntry\x12\x33\n\x08\x63onsents\x18\x05 \x03(\x0b\x32!.wayline.v1.Profile.ConsentsEntry\x12\x15\n\rfirst_seen_ms\x18\x06 \x01(\x03\x12\x14\n\x0clast_seen_ms\x18\x07 \x01(\x03\x12\x13\n\x0b\x65vent_count\x18\x08 \x01(\x03\x12*\n\x08\x63ontacts\x18\t \x03(\x0b\x32\x18.wayline.v1.ContactState\x12+\n\x08timezone\x18\n \x01(\x0b\x32\x19.wayline.v1.TimeZoneState\x12\"\n\x06origin\x18\x0b \x01(\x0b\x32\x12.wayline.v1.Origin\x1aH\n\x0f\x41ttributesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12$\n\x05value\x18\x02 \x01(\x0b\x32\x15.wayline.v1.Attribute:\x02\x38\x01\x1a\x45\n\x0bStatesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12%\n\x05value\x18\x02 \x01(\x0b\x32\x16.wayline.v1.TraitState:\x02\x38\x01\x1aI\n\rConsentsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\'\n\x05value\x18\x02 \x01(\x0b\x32\x18.wayline.v1.ConsentState:\x02\x38\x01\"f\n\x07\x43ontact\x12\x0f\n\x07outcome\x18\x01 \x01(\t\x12\x0e\n\x06\x61\x63tion\x18\x02 \x01(\t\x12\x0f\n\x07\x63hannel\x18\x03 \x01(\t\x12\x14\n\x0ctimestamp_ms\x18\x04 \x01(\x03\x12\x13\n\x0b\x64\x65\x63ision_id\x18\x05 \x01(\t\"H\n\x0c\x43ontactState\x12$\n\x07\x63ontact\x18\x01 \x01(\x0b\x32\x13.wayline.v1.Contact\x12\x12\n\nmessage_id\x18\x02 \x01(\t\"G\n\rTimeZoneState\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0ctimestamp_ms\x18\x02 \x01(\x03\x12\x12\n\nmessage_id\x18\x03 \x01(\t\"H\n\x06Origin\x12\x14\n\x0ctimestamp_ms\x18\x01 \x01(\x03\x12\x12\n\nmessage_id\x18\x02 \x01(\t\x12\x14\n\x0cidentity_key\x18\x03 \x01(\x0c\"\\\n\tAttribute\x12%\n\x05value\x18\x01 \x01(\x0b\x32\x16.google.protobuf.Value\x12\x14\n\x0ctimestamp_ms\x18\x02 \x01(\x03\x12\x12\n\nmessage_id\x18\x03 \x01(\t\"I\n\x0c\x43onsentState\x12\x0f\n\x07granted\x18\x01 \x01(\x08\x12\x14\n\x0ctimestamp_ms\x18\x02 \x01(\x03\x12\x12\n\nmessage_id\x18\x03 \x01(\t\"\xd9\x01\n\nTraitState\x12\"\n\x05total\x18\x01 \x01(\x0b\x32\x11.wayline.v1.TotalH\x00\x12$\n\x06moment\x18\x02 \x01(\x0b\x32\x12.wayline.v1.MomentH\x00\x12&\n\x06values\x18\x03 \x01(\x0b\x32\x14.wayline.v1.ValueSetH\x00\x12(\n\x08\x61\x66\x66inity\x18\x04 \x01(\x0b\x32\x14.wayline.v1.AffinityH\x00\x12&\n\x07\x62uckets\x18\x05 \x01(\x0b\x32\x13.wayline.v1.BucketsH\x00\x42\x07\n\x05state\"#\n\x05Total\x12\r\n\x05\x63ount\x18\x01 \x01(\x03\x12\x0b\n\x03sum\x18\x02 \x01(\x01\"Y\n\x06Moment\x12%\n\x05value\x18\x01 \x01(\x0b\x32\x16.google.protobuf.Value\x12\x14\n\x0ctimestamp_ms\x18\x02 \x01(\x03\x12\x12\n\nmessage_id\x18\x03 \x01(\t\"\x1a\n\x08ValueSet\x12\x0e\n\x06values\x18\x01 \x03(\t\"\x84\x01\n\x08\x41\x66\x66inity\x12\x32\n\x07weights\x18\x01 \x03(\x0b\x32!.wayline.v1.Affinity.WeightsEntry\x12\x14\n\x0creference_ms\x18\x02 \x01(\x03\x1a.\n\x0cWeightsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\".\n\x07\x42uckets\x12#\n\x07\x62uckets\x18\x01 \x03(\x0b\x32\x12.wayline.v1.Bucket\"C\n\x06\x42ucket\x12\r\n\x05index\x18\x01 \x01(\x03\x12\r\n\x05\x63ount\x18\x02 \x01(\x03\x12\x0b\n\x03sum\x18\x03 \x01(\x01\x12\x0e\n\x06values\x18\x04 \x03(\t\"\xa3\x02\n\x0c\x43ustomerView\x12\x12\n\nprofile_id\x18\x01 \x01(\t\x12\x15\n\ridentity_keys\x18\x02 \x03(\x0c\x12\x0f\n\x07version\x18\x03 \x01(\x03\x12\x0e\n\x06traits\x18\x04 \x01(\x0c\x12\x38\n\x08\x63onsents\x18\x05 \x03(\x0b\x32&.wayline.v1.CustomerView.ConsentsEntry\x12\x16\n\x0evalid_until_ms\x18\x06 \x01(\x03\x12%\n\x08\x63ontacts\x18\x07 \x03(\x0b\x32\x13.wayline.v1.Contact\x12\x10\n\x08timezone\x18\x08 \x01(\t\x12\x0b\n\x03lot\x18\t \x01(\x0c\x1a/\n\rConsentsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x08:\x02\x38\x01\"\x82\x01\n\nViewUpdate\x12\x0f\n\x07\x66\x65\x65\x64_id\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\x03\x12\'\n\x05views\x18\x03 \x03(\x0b\x32\x18.wayline.v1.CustomerView\x12*\n\nwatermarks\x18\x04 \x03(\x0b\x32\x16.wayline.v1.EventToken2\xd9\x02\n\x0eProfileService\x12K\n\nGetProfile\x12\x1d.wayline.v1.GetProfileRequest\x1a\x1e.wayline.v1.GetProfileResponse\x12N\n\x0bGetTimeline\x12\x1e.wayline.v1.GetTimelineRequest\x1a\x1f.wayline.v1.GetTimelineResponse\x12T\n\rBatchGetViews\x12 .wayline.v1.BatchGetViewsRequest\x1a!.wayline.v1.BatchGetViewsResponse\x12T\n\rGetStatistics\x12 .wayline.v1.GetStatisticsRequest\x1a!.wayline.v1.GetStatisticsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -63,39 +63,47 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETSTATISTICSRESPONSE']._serialized_start=799
   _globals['_GETSTATISTICSRESPONSE']._serialized_end=956
   _globals['_PROFILE']._serialized_start=959
-  _globals['_PROFILE']._serialized_end=1478
-  _globals['_PROFILE_ATTRIBUTESENTRY']._serialized_start=1260
-  _globals['_PROFILE_ATTRIBUTESENTRY']._serialized_end=1332
-  _globals['_PROFILE_STATESENTRY']._serialized_start=1334
-  _globals['_PROFILE_STATESENTRY']._serialized_end=1403
-  _globals['_PROFILE_CONSENTSENTRY']._serialized_start=1405
-  _globals['_PROFILE_CONSENTSENTRY']._serialized_end=1478
-  _globals['_ATTRIBUTE']._serialized_start=1480
-  _globals['_ATTRIBUTE']._serialized_end=1572
-  _globals['_CONSENTSTATE']._serialized_start=1574
-  _globals['_CONSENTSTATE']._serialized_end=1647
-  _globals['_TRAITSTATE']._serialized_start=1650
-  _globals['_TRAITSTATE']._serialized_end=1867
-  _globals['_TOTAL']._serialized_start=1869
-  _globals['_TOTAL']._serialized_end=1904
-  _globals['_MOMENT']._serialized_start=1906
-  _globals['_MOMENT']._serialized_end=1995
-  _globals['_VALUESET']._serialized_start=1997
-  _globals['_VALUESET']._serialized_end=2023
-  _globals['_AFFINITY']._serialized_start=2026
-  _globals['_AFFINITY']._serialized_end=2158
-  _globals['_AFFINITY_WEIGHTSENTRY']._serialized_start=2112
-  _globals['_AFFINITY_WEIGHTSENTRY']._serialized_end=2158
-  _globals['_BUCKETS']._serialized_start=2160
-  _globals['_BUCKETS']._serialized_end=2206
-  _globals['_BUCKET']._serialized_start=2208
-  _globals['_BUCKET']._serialized_end=2275
-  _globals['_CUSTOMERVIEW']._serialized_start=2278
-  _globals['_CUSTOMERVIEW']._serialized_end=2499
-  _globals['_CUSTOMERVIEW_CONSENTSENTRY']._serialized_start=2452
-  _globals['_CUSTOMERVIEW_CONSENTSENTRY']._serialized_end=2499
-  _globals['_VIEWUPDATE']._serialized_start=2502
-  _globals['_VIEWUPDATE']._serialized_end=2632
-  _globals['_PROFILESERVICE']._serialized_start=2635
-  _globals['_PROFILESERVICE']._serialized_end=2980
+  _globals['_PROFILE']._serialized_end=1603
+  _globals['_PROFILE_ATTRIBUTESENTRY']._serialized_start=1385
+  _globals['_PROFILE_ATTRIBUTESENTRY']._serialized_end=1457
+  _globals['_PROFILE_STATESENTRY']._serialized_start=1459
+  _globals['_PROFILE_STATESENTRY']._serialized_end=1528
+  _globals['_PROFILE_CONSENTSENTRY']._serialized_start=1530
+  _globals['_PROFILE_CONSENTSENTRY']._serialized_end=1603
+  _globals['_CONTACT']._serialized_start=1605
+  _globals['_CONTACT']._serialized_end=1707
+  _globals['_CONTACTSTATE']._serialized_start=1709
+  _globals['_CONTACTSTATE']._serialized_end=1781
+  _globals['_TIMEZONESTATE']._serialized_start=1783
+  _globals['_TIMEZONESTATE']._serialized_end=1854
+  _globals['_ORIGIN']._serialized_start=1856
+  _globals['_ORIGIN']._serialized_end=1928
+  _globals['_ATTRIBUTE']._serialized_start=1930
+  _globals['_ATTRIBUTE']._serialized_end=2022
+  _globals['_CONSENTSTATE']._serialized_start=2024
+  _globals['_CONSENTSTATE']._serialized_end=2097
+  _globals['_TRAITSTATE']._serialized_start=2100
+  _globals['_TRAITSTATE']._serialized_end=2317
+  _globals['_TOTAL']._serialized_start=2319
+  _globals['_TOTAL']._serialized_end=2354
+  _globals['_MOMENT']._serialized_start=2356
+  _globals['_MOMENT']._serialized_end=2445
+  _globals['_VALUESET']._serialized_start=2447
+  _globals['_VALUESET']._serialized_end=2473
+  _globals['_AFFINITY']._serialized_start=2476
+  _globals['_AFFINITY']._serialized_end=2608
+  _globals['_AFFINITY_WEIGHTSENTRY']._serialized_start=2562
+  _globals['_AFFINITY_WEIGHTSENTRY']._serialized_end=2608
+  _globals['_BUCKETS']._serialized_start=2610
+  _globals['_BUCKETS']._serialized_end=2656
+  _globals['_BUCKET']._serialized_start=2658
+  _globals['_BUCKET']._serialized_end=2725
+  _globals['_CUSTOMERVIEW']._serialized_start=2728
+  _globals['_CUSTOMERVIEW']._serialized_end=3019
+  _globals['_CUSTOMERVIEW_CONSENTSENTRY']._serialized_start=2972
+  _globals['_CUSTOMERVIEW_CONSENTSENTRY']._serialized_end=3019
+  _globals['_VIEWUPDATE']._serialized_start=3022
+  _globals['_VIEWUPDATE']._serialized_end=3152
+  _globals['_PROFILESERVICE']._serialized_start=3155
+  _globals['_PROFILESERVICE']._serialized_end=3500
 # @@protoc_insertion_point(module_scope)

@@ -86,7 +86,7 @@ class GetStatisticsResponse(_message.Message):
     def __init__(self, profiles: _Optional[int] = ..., events_folded: _Optional[int] = ..., duplicates: _Optional[int] = ..., watermarks: _Optional[_Iterable[_Union[_events_pb2.EventToken, _Mapping]]] = ..., lag: _Optional[int] = ..., poison: _Optional[int] = ...) -> None: ...
 
 class Profile(_message.Message):
-    __slots__ = ("profile_id", "identifiers", "attributes", "states", "consents", "first_seen_ms", "last_seen_ms", "event_count")
+    __slots__ = ("profile_id", "identifiers", "attributes", "states", "consents", "first_seen_ms", "last_seen_ms", "event_count", "contacts", "timezone", "origin")
     class AttributesEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -116,6 +116,9 @@ class Profile(_message.Message):
     FIRST_SEEN_MS_FIELD_NUMBER: _ClassVar[int]
     LAST_SEEN_MS_FIELD_NUMBER: _ClassVar[int]
     EVENT_COUNT_FIELD_NUMBER: _ClassVar[int]
+    CONTACTS_FIELD_NUMBER: _ClassVar[int]
+    TIMEZONE_FIELD_NUMBER: _ClassVar[int]
+    ORIGIN_FIELD_NUMBER: _ClassVar[int]
     profile_id: str
     identifiers: _containers.RepeatedCompositeFieldContainer[_events_pb2.Identifier]
     attributes: _containers.MessageMap[str, Attribute]
@@ -124,7 +127,52 @@ class Profile(_message.Message):
     first_seen_ms: int
     last_seen_ms: int
     event_count: int
-    def __init__(self, profile_id: _Optional[str] = ..., identifiers: _Optional[_Iterable[_Union[_events_pb2.Identifier, _Mapping]]] = ..., attributes: _Optional[_Mapping[str, Attribute]] = ..., states: _Optional[_Mapping[str, TraitState]] = ..., consents: _Optional[_Mapping[str, ConsentState]] = ..., first_seen_ms: _Optional[int] = ..., last_seen_ms: _Optional[int] = ..., event_count: _Optional[int] = ...) -> None: ...
+    contacts: _containers.RepeatedCompositeFieldContainer[ContactState]
+    timezone: TimeZoneState
+    origin: Origin
+    def __init__(self, profile_id: _Optional[str] = ..., identifiers: _Optional[_Iterable[_Union[_events_pb2.Identifier, _Mapping]]] = ..., attributes: _Optional[_Mapping[str, Attribute]] = ..., states: _Optional[_Mapping[str, TraitState]] = ..., consents: _Optional[_Mapping[str, ConsentState]] = ..., first_seen_ms: _Optional[int] = ..., last_seen_ms: _Optional[int] = ..., event_count: _Optional[int] = ..., contacts: _Optional[_Iterable[_Union[ContactState, _Mapping]]] = ..., timezone: _Optional[_Union[TimeZoneState, _Mapping]] = ..., origin: _Optional[_Union[Origin, _Mapping]] = ...) -> None: ...
+
+class Contact(_message.Message):
+    __slots__ = ("outcome", "action", "channel", "timestamp_ms", "decision_id")
+    OUTCOME_FIELD_NUMBER: _ClassVar[int]
+    ACTION_FIELD_NUMBER: _ClassVar[int]
+    CHANNEL_FIELD_NUMBER: _ClassVar[int]
+    TIMESTAMP_MS_FIELD_NUMBER: _ClassVar[int]
+    DECISION_ID_FIELD_NUMBER: _ClassVar[int]
+    outcome: str
+    action: str
+    channel: str
+    timestamp_ms: int
+    decision_id: str
+    def __init__(self, outcome: _Optional[str] = ..., action: _Optional[str] = ..., channel: _Optional[str] = ..., timestamp_ms: _Optional[int] = ..., decision_id: _Optional[str] = ...) -> None: ...
+
+class ContactState(_message.Message):
+    __slots__ = ("contact", "message_id")
+    CONTACT_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_ID_FIELD_NUMBER: _ClassVar[int]
+    contact: Contact
+    message_id: str
+    def __init__(self, contact: _Optional[_Union[Contact, _Mapping]] = ..., message_id: _Optional[str] = ...) -> None: ...
+
+class TimeZoneState(_message.Message):
+    __slots__ = ("name", "timestamp_ms", "message_id")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    TIMESTAMP_MS_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_ID_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    timestamp_ms: int
+    message_id: str
+    def __init__(self, name: _Optional[str] = ..., timestamp_ms: _Optional[int] = ..., message_id: _Optional[str] = ...) -> None: ...
+
+class Origin(_message.Message):
+    __slots__ = ("timestamp_ms", "message_id", "identity_key")
+    TIMESTAMP_MS_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_ID_FIELD_NUMBER: _ClassVar[int]
+    IDENTITY_KEY_FIELD_NUMBER: _ClassVar[int]
+    timestamp_ms: int
+    message_id: str
+    identity_key: bytes
+    def __init__(self, timestamp_ms: _Optional[int] = ..., message_id: _Optional[str] = ..., identity_key: _Optional[bytes] = ...) -> None: ...
 
 class Attribute(_message.Message):
     __slots__ = ("value", "timestamp_ms", "message_id")
@@ -218,7 +266,7 @@ class Bucket(_message.Message):
     def __init__(self, index: _Optional[int] = ..., count: _Optional[int] = ..., sum: _Optional[float] = ..., values: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class CustomerView(_message.Message):
-    __slots__ = ("profile_id", "identity_keys", "version", "traits", "consents", "valid_until_ms")
+    __slots__ = ("profile_id", "identity_keys", "version", "traits", "consents", "valid_until_ms", "contacts", "timezone", "lot")
     class ConsentsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -232,13 +280,19 @@ class CustomerView(_message.Message):
     TRAITS_FIELD_NUMBER: _ClassVar[int]
     CONSENTS_FIELD_NUMBER: _ClassVar[int]
     VALID_UNTIL_MS_FIELD_NUMBER: _ClassVar[int]
+    CONTACTS_FIELD_NUMBER: _ClassVar[int]
+    TIMEZONE_FIELD_NUMBER: _ClassVar[int]
+    LOT_FIELD_NUMBER: _ClassVar[int]
     profile_id: str
     identity_keys: _containers.RepeatedScalarFieldContainer[bytes]
     version: int
     traits: bytes
     consents: _containers.ScalarMap[str, bool]
     valid_until_ms: int
-    def __init__(self, profile_id: _Optional[str] = ..., identity_keys: _Optional[_Iterable[bytes]] = ..., version: _Optional[int] = ..., traits: _Optional[bytes] = ..., consents: _Optional[_Mapping[str, bool]] = ..., valid_until_ms: _Optional[int] = ...) -> None: ...
+    contacts: _containers.RepeatedCompositeFieldContainer[Contact]
+    timezone: str
+    lot: bytes
+    def __init__(self, profile_id: _Optional[str] = ..., identity_keys: _Optional[_Iterable[bytes]] = ..., version: _Optional[int] = ..., traits: _Optional[bytes] = ..., consents: _Optional[_Mapping[str, bool]] = ..., valid_until_ms: _Optional[int] = ..., contacts: _Optional[_Iterable[_Union[Contact, _Mapping]]] = ..., timezone: _Optional[str] = ..., lot: _Optional[bytes] = ...) -> None: ...
 
 class ViewUpdate(_message.Message):
     __slots__ = ("feed_id", "number", "views", "watermarks")

@@ -16,7 +16,8 @@ import numpy as np
 from google.protobuf.message import Message
 from numpy.typing import NDArray
 
-from wayline.catalog.model import Action, Arbitration, Catalog, Group, Issue, Placement, Rule, Treatment
+from wayline.catalog.arbitration import Arbitration
+from wayline.catalog.model import Action, Catalog, Group, Issue, Placement, Rule, Treatment
 from wayline.catalog.rules import RuleCompiler, RuleSet
 from wayline.catalog.schema import Schema, build_schema
 from wayline_decision.core.known import Known

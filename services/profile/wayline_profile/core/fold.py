@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from wayline.catalog.model import AffinityTrait, Catalog, CountTrait, Default, DistinctTrait, MomentTrait, SumTrait
+from wayline.catalog.fields import Default
+from wayline.catalog.model import AffinityTrait, Catalog, CountTrait, DistinctTrait, MomentTrait, SumTrait
 from wayline.v1 import events_pb2, profile_pb2
 from wayline_profile.core.folders import Folder, folders_of, text_of
 

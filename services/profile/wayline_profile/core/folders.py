@@ -14,11 +14,11 @@ from typing import Any, NamedTuple, Protocol
 
 from google.protobuf import struct_pb2
 
+from wayline.catalog.fields import Default
 from wayline.catalog.model import (
     AffinityTrait,
     Catalog,
     CountTrait,
-    Default,
     DistinctTrait,
     MomentTrait,
     SumTrait,

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from wayline.catalog.model import AttributeTrait, Catalog, Default, TopTrait, Trait
+from wayline.catalog.fields import Default
+from wayline.catalog.model import AttributeTrait, Catalog, TopTrait, Trait
 from wayline.catalog.schema import WEIGHTS, Schema, build_schema, default_of
 from wayline.identity import identity_key
 from wayline.v1 import profile_pb2
