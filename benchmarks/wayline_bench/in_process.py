@@ -27,10 +27,11 @@ from wayline_bench import world
 from wayline_bench.report import percentile
 from wayline_bench.system import is_scored
 from wayline_bench.world import WorldSize
-from wayline_decision.core.plan import compile_plan
+from wayline_decision.core.compile import compile_plan
 from wayline_decision.engine import Engine
-from wayline_decision.models import Loaded, fit
+from wayline_decision.models import Loaded
 from wayline_decision.records import RecordLog
+from wayline_decision.states import fitted
 from wayline_decision.views import ViewCache
 
 _DEADLINE_SECONDS = 1.0
@@ -91,11 +92,11 @@ class Path:
         cache.follow(True)
         for start in range(0, size.customers, _CUSTOMERS_A_CALL):
             cache.get(views.keys[start : start + _CUSTOMERS_A_CALL])
-        self._records = RecordLog(cast(AckedPublisher, Nowhere()), max_bytes=_BUFFER_BYTES)
+        self._records: RecordLog[bytes] = RecordLog(cast(AckedPublisher, Nowhere()), max_bytes=_BUFFER_BYTES)
         self._engine = Engine(cache, self._records)
         manifest = world.manifest(size)
         loaded = Loaded(manifest, 1, Scorer(manifest, world.model(size)))
-        self._engine.use(plan, fit(plan, {world.MODEL: loaded}))
+        self._engine.use(fitted(plan, {}, {world.MODEL: loaded}))
         self._requests = world.encoded(world.requests(size))
 
     def answer(self, request: bytes) -> bytes:

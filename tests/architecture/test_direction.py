@@ -22,6 +22,7 @@ CORE_MAY_IMPORT = {
     "wayline.catalog.arbitration": "pure: what is declared",
     "wayline.catalog.contact": "pure: what is declared",
     "wayline.catalog.experiments": "pure: what is declared",
+    "wayline.catalog.facts": "pure: what rules read of an action",
     "wayline.catalog.fields": "pure: what is declared",
     "wayline.catalog.formula": "pure: arithmetic that is declared",
     "wayline.catalog.model": "pure: what is declared",

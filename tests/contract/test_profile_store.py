@@ -76,6 +76,18 @@ def test_a_commit_is_there_after_the_store_was_opened_again(open_store: Open) ->
     assert (store.counters().profiles, store.counters().folded) == (1, 1)
 
 
+def test_contacts_time_zone_and_origin_are_read_as_they_were_stored(open_store: Open) -> None:
+    contact = profile_pb2.Contact(outcome="click", action="shoes", channel="web", timestamp_ms=NOON_MS)
+    profile = profile_pb2.Profile(
+        profile_id=ADA.hex(),
+        contacts=[profile_pb2.ContactState(contact=contact, message_id=f"m{number}") for number in range(500)],
+        timezone=profile_pb2.TimeZoneState(name="Europe/Paris", timestamp_ms=NOON_MS, message_id="m1"),
+        origin=profile_pb2.Origin(timestamp_ms=NOON_MS, message_id="m1", identity_key=ADA),
+    )
+    open_store().commit(Commit(profiles={ADA.hex(): profile}, positions={0: 1}))
+    assert open_store().get_many([ADA.hex()]) == {ADA.hex(): profile}
+
+
 def test_a_profile_that_was_merged_away_is_gone(open_store: Open) -> None:
     store = open_store()
     store.commit(a_commit(1))

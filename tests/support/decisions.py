@@ -7,10 +7,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from wayline.catalog.model import Catalog
-from wayline_decision.core.decide import Decision, Question, decide
+from wayline_decision.core.contact import Met
+from wayline_decision.core.decide import Decision, Limits, Question, decide
 from wayline_decision.core.known import Known, Situation
-from wayline_decision.core.plan import Plan, compile_plan
-from wayline_decision.core.score import ModelInUse
+from wayline_decision.core.compile import compile_plan
+from wayline_decision.core.plan import Plan
+from wayline_decision.core.score import ModelInUse, models_for
 
 NOW = datetime(2026, 9, 21, 12, 0, tzinfo=UTC)
 TRAITS: dict[str, Any] = {
@@ -61,6 +63,10 @@ def a_question(
     known: bool = True,
     reachable: bool = True,
     context: Mapping[str, Any] | None = None,
+    contacts: Sequence[Met] = (),
+    timezone: str = "",
+    lot: bytes = b"customer's lot 1",
+    seed: int = 0,
 ) -> Question:
     """One customer's question; by default for the hero."""
     traits = plan.schema.traits(**dict(profile or {}))
@@ -68,14 +74,33 @@ def a_question(
     return Question(
         placements=[(placement, slots or placement.slots) for placement in wanted],
         situation=Situation(plan.schema.context(**dict(context or {}))),
-        known=Known(traits, plan.facts.FromString(traits.SerializeToString()), dict(consents or {})) if known else None,
+        known=Known(
+            traits,
+            plan.facts.FromString(traits.SerializeToString()),
+            dict(consents or {}),
+            contacts=contacts,
+            timezone=timezone,
+            lot=lot,
+        )
+        if known
+        else None,
         reachable=reachable,
+        lot=lot,
+        assignment=plan.experiments.assign(lot, list(placements or ("hero",))),
+        seed=seed,
     )
 
 
-def decided(plan: Plan, question: Question, models: Sequence[ModelInUse] = ()) -> Decision:
+def decided(
+    plan: Plan,
+    question: Question,
+    models: Sequence[ModelInUse] = (),
+    *,
+    now: datetime = NOW,
+    limits: Limits = Limits(),
+) -> Decision:
     """One decision."""
-    return decide(plan, models, [question], NOW)[0]
+    return decide(plan, models_for(plan, models), [question], now, limits)[0]
 
 
 def chosen(plan: Plan, decision: Decision, placement: int = 0) -> list[str]:

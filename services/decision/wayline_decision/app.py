@@ -10,25 +10,30 @@ import grpc
 from nats.aio.msg import Msg
 
 from wayline import logging
-from wayline.bus import DECISION_SUBJECT, DECISIONS, VIEW_SUBJECT, StreamSpec, connect, ensure_stream
+from wayline.bus import DECISION_SUBJECT, DECISIONS, VIEW_SUBJECT, StreamSpec, connect, ensure_stream, partitions_of
 from wayline.catalog.rules import RuleError
 from wayline.catalog.schema import SchemaError
 from wayline.catalog.store import CatalogStore, open_store
+from wayline.errors import WaylineError
 from wayline.lifecycle import Health, MiB, end_on_failure, thread_server
 from wayline.pool import ElasticPool
 from wayline.publish import AckedPublisher
 from wayline.registry import Registry, open_registry
 from wayline.v1 import profile_pb2, profile_pb2_grpc
-from wayline_decision.core.plan import Plan, compile_plan
-from wayline_decision.engine import Engine
+from wayline_decision.budgets import Budgets, ensure_counters
+from wayline_decision.core.plan import Plan
+from wayline_decision.engine import Engine, now_utc
 from wayline_decision.handlers import SERVICE, DecisionHandlers
-from wayline_decision.models import ModelShelf, fit
+from wayline_decision.ledger import Ledger, told_log
+from wayline_decision.models import ModelShelf
 from wayline_decision.records import RecordLog
 from wayline_decision.replay import Replayer
 from wayline_decision.settings import DecisionSettings
+from wayline_decision.states import Variant, compiled, fitted
 from wayline_decision.views import ViewCache
 
 _PUBLISH_SECONDS = 5.0
+_PARTITIONS_SECONDS = 600.0
 log = logging.get("decision")
 
 
@@ -73,8 +78,12 @@ async def build(settings: DecisionSettings) -> AsyncIterator[None]:
         views.follow(True)
         catalogs = await open_store(js, replicas=settings.replicas, max_bytes=settings.catalog_max_bytes)
         registry = await open_registry(js, replicas=settings.replicas, max_bytes=settings.models_max_bytes)
-        records = RecordLog(publisher, max_bytes=settings.record_buffer_bytes)
-        engine = Engine(views, records, waiting=pool.waiting)
+        await ensure_counters(js, settings.replicas)
+        budgets = Budgets(nc, clock=now_utc)
+        partitions = await partitions_of(js, patience_seconds=_PARTITIONS_SECONDS)
+        records: RecordLog[bytes] = RecordLog(publisher, max_bytes=settings.record_buffer_bytes)
+        told = told_log(publisher, partitions, max_bytes=settings.record_buffer_bytes)
+        engine = Engine(views, records, Ledger(budgets=budgets, told=told), waiting=pool.waiting)
         replayer = Replayer(js, catalogs, registry)
         handlers = DecisionHandlers(engine, replayer, asyncio.get_running_loop(), pool.waiting)
         async with thread_server(
@@ -85,9 +94,11 @@ async def build(settings: DecisionSettings) -> AsyncIterator[None]:
             pool=pool,
         ) as health:
             await health.set_ready(False)
-            follower = Follower(engine, ModelShelf(registry), health)
+            follower = Follower(engine, ModelShelf(registry), health, budgets)
             tasks = [
                 asyncio.create_task(records.run(), name="records"),
+                asyncio.create_task(told.run(), name="told"),
+                asyncio.create_task(budgets.run(), name="budgets"),
                 asyncio.create_task(follower.follow_catalog(catalogs), name="catalog"),
                 asyncio.create_task(follower.follow_models(registry), name="models"),
             ]
@@ -97,31 +108,35 @@ async def build(settings: DecisionSettings) -> AsyncIterator[None]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await records.flush(settings.shutdown_grace_seconds)
+        await asyncio.gather(*(one.flush(settings.shutdown_grace_seconds) for one in (records, told, budgets)))
     channel.close()
 
 
 class Follower:
     """Swaps plan and models as they change. What does not fit is refused and logged; the last good one goes on."""
 
-    def __init__(self, engine: Engine, shelf: ModelShelf, health: Health) -> None:
-        """Feed `engine`."""
+    def __init__(self, engine: Engine, shelf: ModelShelf, health: Health, budgets: Budgets) -> None:
+        """Feed `engine`, and tell `budgets` what is limited."""
+        self._budgets = budgets
         self._engine = engine
         self._shelf = shelf
         self._health = health
         self._plan: Plan | None = None
+        self._variants: dict[Variant, Plan] = {}
         self._swapping = asyncio.Lock()
 
     async def follow_catalog(self, catalogs: CatalogStore) -> None:
         """Compile each catalogue that becomes current, off the loop, and use it."""
         async for revision, catalog in catalogs.watch():
             try:
-                plan = await asyncio.to_thread(compile_plan, catalog, revision)
-            except (SchemaError, RuleError) as error:
+                plan, variants = await compiled(catalog, revision, catalogs)
+            except (SchemaError, RuleError, WaylineError) as error:
                 log.error("catalog_refused", revision=revision, error=str(error))
                 continue
+            await self._budgets.prepare(plan.budgets)
             async with self._swapping:
-                self._plan = plan
+                self._plan, self._variants = plan, variants
+                self._budgets.use(plan.budgets)
                 await self._swap()
             await self._health.set_ready(True)
             log.info("catalog_in_use", revision=revision, actions=len(plan.actions), treatments=len(plan.rows))
@@ -135,5 +150,5 @@ class Follower:
 
     async def _swap(self) -> None:
         if self._plan is not None:
-            models = await asyncio.to_thread(fit, self._plan, dict(self._shelf.champions))
-            self._engine.use(self._plan, models)
+            champions = dict(self._shelf.champions)
+            self._engine.use(await asyncio.to_thread(fitted, self._plan, self._variants, champions))

@@ -13,6 +13,7 @@ from wayline.errors import InvalidField
 from wayline.identity import check_identifier
 from wayline.v1 import decision_pb2
 from wayline_decision.core.decide import Question
+from wayline_decision.core.experiments import AS_EVERYBODY, Assignment
 from wayline_decision.core.known import Situation
 from wayline_decision.core.plan import PlacementPlan, Plan
 from wayline_decision.views import Entry
@@ -101,9 +102,20 @@ def read_request(
     return Asked(request, data, key, tuple(placements.values()), situation)
 
 
-def question_of(asked: Asked, entry: Entry | None, plan: Plan, *, reachable: bool) -> Question:
+def question_of(
+    asked: Asked,
+    entry: Entry | None,
+    plan: Plan,
+    *,
+    reachable: bool,
+    lot: bytes = b"",
+    assignment: Assignment = AS_EVERYBODY,
+    seed: int = 0,
+    recorded: bytes | None = None,
+) -> Question:
     """The core's question."""
-    return Question(asked.placements, asked.situation, entry.known(plan) if entry else None, reachable)
+    known = entry.known(plan) if entry else None
+    return Question(asked.placements, asked.situation, known, reachable, lot, assignment, seed, recorded)
 
 
 def _bad_placement(field: str, name: str, plan: Plan) -> InvalidField:

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import NamedTuple, TypeVar
 
@@ -15,13 +15,14 @@ from google.protobuf.message import DecodeError, Message
 
 from wayline.errors import InvalidField, LimitExceeded, Retryable
 from wayline.v1 import decision_pb2
-from wayline_decision.codec import Asked, Situations, question_of, read_request
-from wayline_decision.core.decide import decide
-from wayline_decision.core.plan import Plan
-from wayline_decision.core.score import ModelInUse
+from wayline_decision.codec import Asked, question_of, read_request
+from wayline_decision.core.decide import Prepared, conclude, prepare
+from wayline_decision.core.experiments import AS_EVERYBODY, Assignment
+from wayline_decision.ledger import Customer, Ledger
 from wayline_decision.records import RecordLog
+from wayline_decision.states import AS_IS, State, variant_of
 from wayline_decision.views import Entry, ViewCache
-from wayline_decision.wire import Writer, batch_response
+from wayline_decision.wire import Particulars, batch_response
 
 AT_LEAST_SECONDS = 2.0
 MAX_BATCH = 1_000
@@ -35,26 +36,15 @@ _LEAST_RESERVE_SECONDS = 0.02
 M = TypeVar("M", bound=Message)
 
 
-@dataclass(frozen=True, slots=True)
-class State:
-    """A plan and the models that fit it. Requests hold on to the one they began with."""
+class Case(NamedTuple):
+    """A request with what is known of its customer, and the state that decides it."""
 
-    plan: Plan
-    models: tuple[ModelInUse, ...]
-    writer: Writer
-    situations: Situations
-
-
-def state_of(plan: Plan, models: tuple[ModelInUse, ...]) -> State:
-    """Put a state together."""
-    return State(plan, models, Writer(plan, {model.name: model.version for model in models}), Situations(plan.schema))
-
-
-class Seen(NamedTuple):
-    """What a decision knew of its customer."""
-
+    state: State
+    asked: Asked
     entry: Entry | None
-    reachable: bool = True
+    reachable: bool
+    lot: bytes
+    assignment: Assignment
 
 
 def now_utc() -> datetime:
@@ -68,7 +58,8 @@ class Engine:
     def __init__(
         self,
         views: ViewCache,
-        records: RecordLog,
+        records: RecordLog[bytes],
+        ledger: Ledger | None = None,
         *,
         waiting: Callable[[], AbstractContextManager[None]] = nullcontext,
         clock: Callable[[], datetime] = now_utc,
@@ -76,6 +67,7 @@ class Engine:
         """Begin without a state: decisions wait for the first catalogue. What waits for events does so in `waiting`."""
         self._views = views
         self._records = records
+        self._ledger = Ledger() if ledger is None else ledger
         self._waiting = waiting
         self._clock = clock
         self._state: State | None = None
@@ -94,9 +86,9 @@ class Engine:
             raise Retryable("no catalogue was applied yet; apply one with: wayline catalog apply DIR")
         return self._state
 
-    def use(self, plan: Plan, models: tuple[ModelInUse, ...]) -> None:
+    def use(self, state: State) -> None:
         """Decide with another plan or other models from the next request on."""
-        self._state = state_of(plan, models)
+        self._state = state
 
     def decide(self, data: bytes, remaining_seconds: float | None) -> bytes:
         """One decision.
@@ -116,8 +108,9 @@ class Engine:
         asked = read_request(_parse(decision_pb2.DecideRequest, data), data, state.plan, state.situations)
         stale = bool(asked.request.at_least) and not self._await_events([asked], remaining_seconds)
         looked = self._views.get((asked.key,), remaining_seconds)
-        seen = Seen(looked.entries.get(asked.key), looked.reachable)
-        return self._answer(state, [asked], [seen], stale=stale)[0]
+        case = case_of(state, asked, looked.entries.get(asked.key), reachable=looked.reachable)
+        with self._turn:
+            return self._answer([case], self._clock(), stale=stale)[0]
 
     def decide_batch(self, data: bytes, remaining_seconds: float | None) -> bytes:
         """Decisions for many customers, each model run once. A request that is wrong harms no other.
@@ -151,38 +144,40 @@ class Engine:
         waiting = [one for one in asked if one.request.at_least]
         stale = bool(waiting) and not self._await_events(waiting, remaining_seconds)
         looked = self._views.get([one.key for one in asked], remaining_seconds)
-        seen = [Seen(looked.entries.get(one.key), one.key in looked.entries or looked.reachable) for one in asked]
+        cases = [
+            case_of(state, one, looked.entries.get(one.key), reachable=one.key in looked.entries or looked.reachable)
+            for one in asked
+        ]
         answers: list[bytes] = []
-        for start in range(0, len(asked), _TURN):
-            part = slice(start, start + _TURN)
-            answers += self._answer(state, asked[part], seen[part], stale=stale)
+        for start in range(0, len(cases), _TURN):
+            with self._turn:
+                answers += self._answer(cases[start : start + _TURN], self._clock(), stale=stale)
         taken = iter(answers)
         return batch_response(
             errors[position] if position in errors else next(taken) for position in range(len(requests))
         )
 
-    def _answer(self, state: State, asked: Sequence[Asked], seen: Sequence[Seen], *, stale: bool) -> list[bytes]:
-        with self._turn:
-            return self._answer_now(state, asked, seen, self._clock(), stale=stale)
-
-    def _answer_now(
-        self, state: State, asked: Sequence[Asked], seen: Sequence[Seen], now: datetime, *, stale: bool
-    ) -> list[bytes]:
-        questions = [
-            question_of(one, known.entry, state.plan, reachable=known.reachable)
-            for one, known in zip(asked, seen, strict=True)
+    def _answer(self, cases: Sequence[Case], now: datetime, *, stale: bool) -> list[bytes]:
+        """Score all at once, then decide one after the other: each takes what it chose before the next is decided."""
+        seeds = [random.getrandbits(64) for _ in cases]
+        return [
+            self._conclude(case, one, seed, now, stale=stale and bool(case.asked.request.at_least))
+            for case, one, seed in zip(cases, _prepared(cases, seeds, now), seeds, strict=True)
         ]
-        answers: list[bytes] = []
-        for one, known, decision in zip(asked, seen, decide(state.plan, state.models, questions, now), strict=True):
-            decision_id = _decision_id(now)
-            late = stale and bool(one.request.at_least)
-            view = known.entry.encoded if known.entry else b""
-            self._records.append(state.writer.record(decision_id, one.data, view, decision, now, stale=late))
-            explain = one.request.explain
-            answers.append(
-                state.writer.response(decision_id, decision, one.situation.warnings, stale=late, explain=explain)
-            )
-        return answers
+
+    def _conclude(self, case: Case, prepared: Prepared, seed: int, now: datetime, *, stale: bool) -> bytes:
+        plan, asked = case.state.plan, case.asked
+        request = asked.request
+        customer = Customer(case.entry.view.profile_id if case.entry else asked.key, request.customer)
+        limits, exhausted = self._ledger.limits(plan, customer, prepared.question.known, now)
+        decision = conclude(plan, case.state.models, prepared, now, limits)
+        decision_id = _decision_id(now)
+        self._ledger.take(plan, customer, decision, decision_id, now)
+        view = case.entry.encoded if case.entry else b""
+        particulars = Particulars(decision_id, asked.data, view, seed, now, stale, exhausted, limits.reserved)
+        writer = case.state.writer
+        self._records.append(writer.record(particulars, decision))
+        return writer.response(decision_id, decision, asked.situation.warnings, stale=stale, explain=request.explain)
 
     def _await_events(self, asked: Sequence[Asked], remaining_seconds: float | None) -> bool:
         tokens = [token for one in asked for token in one.request.at_least]
@@ -194,6 +189,55 @@ class Engine:
             return True
         with self._waiting():
             return self._views.wait_for(tokens, patience)
+
+
+def case_of(state: State, asked: Asked, entry: Entry | None, *, reachable: bool) -> Case:
+    """Draw the lots of experiments, and see which state decides then."""
+    plan = state.plan
+    lot = (entry.view.lot if entry else b"") or asked.key
+    if plan.experiments.empty:
+        return Case(state, asked, entry, reachable, lot, AS_EVERYBODY)
+    assignment = plan.experiments.assign(lot, [one.id for one, _ in asked.placements])
+    wanted = variant_of(assignment)
+    if wanted == AS_IS:
+        return Case(state, asked, entry, reachable, lot, assignment)
+    variant = state.variants.get(wanted)
+    try:
+        if variant is None:
+            raise InvalidField("catalog", "the revision that an arm names is not there")
+        asked = read_request(asked.request, asked.data, variant.plan, variant.situations)
+    except InvalidField:
+        # Another revision may lack the placement, or declare the context in another way. Who gets what everybody gets
+        # must not count as a customer of the arm.
+        return Case(state, asked, entry, reachable, lot, replace(assignment, arms=(), control=None))
+    # Rows of the variant's catalogue have other numbers.
+    withheld = variant.plan.experiments.assign(lot, ()).withheld
+    return Case(variant, asked, entry, reachable, lot, replace(assignment, withheld=withheld))
+
+
+def _prepared(cases: Sequence[Case], seeds: Sequence[int], now: datetime) -> list[Prepared]:
+    """The cases' questions, scored: those of one state at once."""
+    questions = [
+        question_of(
+            case.asked,
+            case.entry,
+            case.state.plan,
+            reachable=case.reachable,
+            lot=case.lot,
+            assignment=case.assignment,
+            seed=seed,
+        )
+        for case, seed in zip(cases, seeds, strict=True)
+    ]
+    first = cases[0].state
+    if len(cases) == 1 or all(case.state is first for case in cases):
+        return prepare(first.plan, first.models, questions, now)
+    found: dict[int, Prepared] = {}
+    for state in {id(case.state): case.state for case in cases}.values():
+        places = [at for at, case in enumerate(cases) if case.state is state]
+        prepared = prepare(state.plan, state.models, [questions[at] for at in places], now)
+        found.update(zip(places, prepared, strict=True))
+    return [found[at] for at in range(len(cases))]
 
 
 def _parse(kind: type[M], data: bytes) -> M:

@@ -12,7 +12,7 @@ from wayline.registry import Registry
 from wayline.scoring import InputEncoder, Scorer
 from wayline.v1 import prediction_pb2
 from wayline_decision.core.plan import Plan
-from wayline_decision.core.score import ModelInUse, model_in_use
+from wayline_decision.core.score import ModelInUse, Models, model_in_use, models_for
 
 log = logging.get("models")
 
@@ -64,7 +64,7 @@ async def load(registry: Registry, name: str, version: int) -> Loaded:
     return Loaded(entry.manifest, version, scorer)
 
 
-def fit(plan: Plan, champions: Mapping[str, Loaded]) -> tuple[ModelInUse, ...]:
+def fit(plan: Plan, champions: Mapping[str, Loaded]) -> Models:
     """The models that the plan's actions ask for. One that does not fit is logged; its actions use the base rate."""
     fitted: list[ModelInUse] = []
     for name in sorted(plan.models):
@@ -87,6 +87,7 @@ def fit(plan: Plan, champions: Mapping[str, Loaded]) -> tuple[ModelInUse, ...]:
                 encode=encoder.encode,
                 needs_context=encoder.needs_context,
                 needs_activation=encoder.needs_activation,
+                evidence=[(output.responses, output.positives) for output in loaded.manifest.outputs],
             )
         )
-    return tuple(fitted)
+    return models_for(plan, fitted)

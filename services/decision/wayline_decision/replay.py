@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from datetime import UTC, datetime, timedelta
-from math import isclose
+from typing import NamedTuple
 
 import nats.errors
 from nats.js import JetStreamContext
@@ -18,18 +18,17 @@ from wayline.errors import InvalidField, NotFound, Retryable
 from wayline.registry import Registry
 from wayline.v1 import decision_pb2
 from wayline_decision.codec import question_of, read_request
-from wayline_decision.core.decide import decide
-from wayline_decision.core.plan import compile_plan
-from wayline_decision.engine import State, state_of
-from wayline_decision.models import fit, load
-from wayline_decision.views import Entry
+from wayline_decision.core.decide import Decision, Limits, Question, decide
+from wayline_decision.engine import Case, case_of
+from wayline_decision.models import load
+from wayline_decision.states import State, compiled, fitted
+from wayline_decision.views import Entry, met_of
 
 _LATEST = timedelta(seconds=60)
 """A record that is not in the stream so long after its decision never was."""
 _EARLIEST_MS, _LATEST_MS = 1_577_836_800_000, 7_258_118_400_000
 """2020 to 2200: no decision was made at any other time."""
 _FETCH = 64
-_FLOAT32_ROUNDING = 1e-5
 _KEPT_STATES = 4
 
 
@@ -56,8 +55,9 @@ class Replayer:
             state = await self._state(record)
         except (nats.errors.Error, APIError, TimeoutError) as error:
             raise Retryable(f"decision records cannot be read: {error!r}") from error
-        decision = decide_anew(record, state)
-        return decision_pb2.ExplainResponse(record=record, decision=decision, reproduced=_same(record, decision))
+        anew = decide_anew(record, state)
+        response = anew.response(record)
+        return decision_pb2.ExplainResponse(record=record, decision=response, reproduced=reproduced(record, response))
 
     async def find(self, decision_id: str) -> decision_pb2.DecisionRecord:
         """The record of a decision: its id says when it was made, and records arrive within moments of that.
@@ -94,45 +94,68 @@ class Replayer:
         key = (record.catalog_revision, *sorted(record.model_versions.items()))
         if key not in self._states:
             catalog = await self._catalogs.fetch(record.catalog_revision)
-            plan = await asyncio.to_thread(compile_plan, catalog, record.catalog_revision)
+            plan, variants = await compiled(catalog, record.catalog_revision, self._catalogs)
             champions = {
                 name: await load(self._registry, name, version) for name, version in record.model_versions.items()
             }
-            self._states[key] = state_of(plan, fit(plan, champions))
+            self._states[key] = await asyncio.to_thread(fitted, plan, variants, champions)
             while len(self._states) > _KEPT_STATES:
                 self._states.popitem(last=False)
         self._states.move_to_end(key)
         return self._states[key]
 
 
-def decide_anew(record: decision_pb2.DecisionRecord, state: State) -> decision_pb2.DecideResponse:
-    """Decide from a record, by its own clock, and say all that was dropped."""
+class Anew(NamedTuple):
+    """A recorded decision, made anew."""
+
+    case: Case
+    question: Question
+    decision: Decision
+
+    def response(self, record: decision_pb2.DecisionRecord) -> decision_pb2.DecideResponse:
+        """As it would be answered, with all that was dropped."""
+        data = self.case.state.writer.response(
+            record.decision_id, self.decision, self.case.asked.situation.warnings, stale=record.stale, explain=True
+        )
+        return decision_pb2.DecideResponse.FromString(data)
+
+
+def decide_anew(record: decision_pb2.DecisionRecord, state: State) -> Anew:
+    """Decide from a record, by its own clock, seed and propensities, under the state that it names."""
     asked = read_request(record.request, b"", state.plan, state.situations)
-    entry = None
-    if record.HasField("view"):
-        entry = Entry(record.view)
-    reachable = record.personalisation != decision_pb2.PERSONALISATION_UNAVAILABLE
-    question = question_of(asked, entry, state.plan, reachable=reachable)
+    entry = Entry(record.view) if record.HasField("view") else None
+    case = case_of(state, asked, entry, reachable=record.personalisation != decision_pb2.PERSONALISATION_UNAVAILABLE)
+    plan = case.state.plan
+    question = question_of(
+        case.asked,
+        entry,
+        plan,
+        reachable=case.reachable,
+        lot=case.lot,
+        assignment=case.assignment,
+        seed=record.seed,
+        recorded=record.propensities or None,
+    )
     now = datetime.fromtimestamp(0, UTC) + timedelta(microseconds=record.decided_at.ToMicroseconds())
-    decision = decide(state.plan, state.models, [question], now)[0]
-    data = state.writer.response(
-        record.decision_id, decision, asked.situation.warnings, stale=record.stale, explain=True
-    )
-    return decision_pb2.DecideResponse.FromString(data)
+    limits = Limits(plan.budgets.rows_of(record.exhausted), tuple(met_of(one) for one in record.reserved))
+    return Anew(case, question, decide(plan, case.state.models, [question], now, limits)[0])
 
 
-def _same(record: decision_pb2.DecisionRecord, decision: decision_pb2.DecideResponse) -> bool:
-    """Whether the same was chosen with the same priorities.
-
-    Priorities may differ in what float32 cannot hold: a model that scores a batch adds up in another order than for one
-    customer.
-    """
-    made = [(filled.placement, one) for filled in decision.placements for one in filled.selections]
-    return len(made) == len(record.selections) and all(
-        (placement, one.action, one.treatment) == (kept.placement, kept.action, kept.treatment)
-        and isclose(one.score.priority, kept.priority, rel_tol=_FLOAT32_ROUNDING)
-        for (placement, one), kept in zip(made, record.selections, strict=True)
-    )
+def reproduced(record: decision_pb2.DecisionRecord, decision: decision_pb2.DecideResponse) -> bool:
+    """Whether the same was chosen with the same figures, bit for bit."""
+    made = [
+        decision_pb2.RecordedSelection(
+            placement=filled.placement,
+            action=one.action,
+            treatment=one.treatment,
+            priority=one.score.priority,
+            propensity=one.score.propensity,
+            selection_probability=one.selection_probability if one.HasField("selection_probability") else None,
+        )
+        for filled in decision.placements
+        for one in filled.selections
+    ]
+    return made == list(record.selections) and dict(decision.experiments) == dict(record.experiments)
 
 
 def _made_at(decision_id: str) -> datetime:

@@ -13,6 +13,7 @@ import grpc
 
 from wayline import logging
 from wayline.v1 import events_pb2, profile_pb2, profile_pb2_grpc
+from wayline_decision.core.contact import Met
 from wayline_decision.core.known import Known
 from wayline_decision.core.plan import Plan
 
@@ -32,7 +33,7 @@ class Entry:
     def __init__(self, view: profile_pb2.CustomerView) -> None:
         """Hold a view."""
         self.view = view
-        self._memo: tuple[int, Known] | None = None
+        self._memo: tuple[Plan, Known] | None = None
         self._encoded = b""
 
     @property
@@ -45,12 +46,19 @@ class Entry:
     def known(self, plan: Plan) -> Known:
         """The view as a plan reads it. Requests of another plan meanwhile do not mix: the memo is swapped whole."""
         memo = self._memo
-        if memo is None or memo[0] != plan.revision:
-            traits, facts = plan.schema.traits.FromString(self.view.traits), plan.facts.FromString(self.view.traits)
+        if memo is None or memo[0] is not plan:
+            view = self.view
+            traits, facts = plan.schema.traits.FromString(view.traits), plan.facts.FromString(view.traits)
             facts.DiscardUnknownFields()
-            known = Known(traits, facts, dict(self.view.consents))
-            self._memo = memo = (plan.revision, known)
+            contacts = () if plan.contact.empty else tuple(met_of(one) for one in view.contacts)
+            known = Known(traits, facts, dict(view.consents), contacts=contacts, timezone=view.timezone, lot=view.lot)
+            self._memo = memo = (plan, known)
         return memo[1]
+
+
+def met_of(contact: profile_pb2.Contact) -> Met:
+    """The core's form of a contact."""
+    return Met(contact.outcome, contact.action, contact.channel, contact.timestamp_ms, contact.decision_id)
 
 
 class Looked(NamedTuple):

@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from struct import Struct
-from typing import Any
+from typing import Any, NamedTuple
 
 from google.protobuf import struct_pb2
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
-from wayline.v1 import decision_pb2
+from wayline.v1 import decision_pb2, profile_pb2
+from wayline_decision.core.contact import Met
 from wayline_decision.core.decide import Chosen, Decision, Filled, Personalisation
+from wayline_decision.core.experiments import AS_EVERYBODY
 from wayline_decision.core.explain import Dropped, dropped
 from wayline_decision.core.plan import Plan, Stage
 
@@ -69,6 +71,11 @@ _WARNINGS = tag(decision_pb2.DecideResponse, "warnings")
 _SELECTIONS = tag(decision_pb2.PlacementDecision, "selections")
 _REASONS = tag(decision_pb2.PlacementDecision, "reasons")
 _DROPPED = tag(decision_pb2.PlacementDecision, "dropped")
+_EXPERIMENTS = tag(decision_pb2.DecideResponse, "experiments")
+_CONTENT = tag(decision_pb2.Selection, "content")
+_PROBABILITY = tag(decision_pb2.Selection, "selection_probability")
+_UNSMOOTHED = tag(decision_pb2.Score, "unsmoothed_propensity")
+_DRAWN = tag(decision_pb2.Score, "drawn_propensity")
 _RANKS = [tag(decision_pb2.Selection, "rank") + _SMALL[rank] for rank in range(64)]
 _SCORE = tag(decision_pb2.Selection, "score")
 _SOURCE = tag(decision_pb2.Score, "propensity_source")
@@ -86,9 +93,34 @@ _RECORD_TIME = tag(decision_pb2.DecisionRecord, "decided_at")
 _RECORD_SELECTION = tag(decision_pb2.DecisionRecord, "selections")
 _RECORD_STALE = tag(decision_pb2.DecisionRecord, "stale") + b"\x01"
 _RECORD_NOTES = tag(decision_pb2.DecisionRecord, "notes")
-_PRIORITY = tag(decision_pb2.RecordedSelection, "priority")
+_RECORD_SEED = tag(decision_pb2.DecisionRecord, "seed")
+_RECORD_PROPENSITIES = tag(decision_pb2.DecisionRecord, "propensities")
+_RECORD_EXPERIMENTS = tag(decision_pb2.DecisionRecord, "experiments")
+_RECORD_EXHAUSTED = tag(decision_pb2.DecisionRecord, "exhausted")
+_RECORD_RESERVED = tag(decision_pb2.DecisionRecord, "reserved")
+_RECORDED = [tag(decision_pb2.RecordedSelection, name) for name in ("priority", "propensity", "selection_probability")]
+_RECORDED_CERTAIN = Struct("<cdcdcd")
+_RECORDED_DRAWN = Struct("<cdcd")
 _RECORDS = tag(decision_pb2.DecisionRecordBundle, "records")
 _ONE_DOUBLE = Struct("<d")
+
+
+class Particulars(NamedTuple):
+    """What a record says of one decision beside what came out."""
+
+    decision_id: str
+    request: bytes
+    """As it came, encoded."""
+    view: bytes
+    """The customer's, encoded; empty when there was none."""
+    seed: int
+    now: datetime
+    """The time by which rules were judged."""
+    stale: bool
+    """The events that it was to wait for did not arrive."""
+    exhausted: Sequence[str] = ()
+    """Actions whose budget was used up."""
+    reserved: Sequence[Met] = ()
 
 
 class Writer:
@@ -107,7 +139,10 @@ class Writer:
         }
         self._selections = [
             decision_pb2.Selection(
-                action=row.action_id, treatment=row.treatment_id, content=_struct(row.content), reasons=row.reasons
+                action=row.action_id,
+                treatment=row.treatment_id,
+                content=None if row.template else _struct(row.content),
+                reasons=row.reasons,
             ).SerializeToString()
             for row in plan.rows
         ]
@@ -140,34 +175,30 @@ class Writer:
         if stale:
             parts.append(_STALE)
         parts += [sized(_WARNINGS, warning.encode()) for warning in warnings]
+        parts += _experiments(_EXPERIMENTS, decision)
         return b"".join(parts)
 
-    def record(
-        self, decision_id: str, request: bytes, view: bytes, decision: Decision, now: datetime, *, stale: bool
-    ) -> bytes:
-        """A DecisionRecord: all that went in, and what came out.
-
-        Args:
-            decision_id: of the response.
-            request: as it came, encoded.
-            view: the customer's, encoded; empty when there was none.
-            decision: what came out.
-            now: the time by which rules were judged.
-            stale: the events that it was to wait for did not arrive.
-        """
-        parts = [sized(_RECORD_ID, decision_id.encode()), sized(_RECORD_REQUEST, request)]
-        if view:
-            parts.append(sized(_RECORD_VIEW, view))
-        parts += (self._modes[decision.personalisation], self._record_head, sized(_RECORD_TIME, _timestamp(now)))
+    def record(self, of: Particulars, decision: Decision) -> bytes:
+        """A DecisionRecord: all that went in, and what came out."""
+        parts = [sized(_RECORD_ID, of.decision_id.encode()), sized(_RECORD_REQUEST, of.request)]
+        if of.view:
+            parts.append(sized(_RECORD_VIEW, of.view))
+        parts += (self._modes[decision.personalisation], self._record_head, _RECORD_SEED, varint(of.seed))
+        parts.append(sized(_RECORD_TIME, _timestamp(of.now)))
         for filled in decision.placements:
             placement = self._placements[filled.placement.id]
             for chosen in filled.chosen:
-                priority = _ONE_DOUBLE.pack(chosen.priority)
-                one = b"".join((placement, self._chosen[chosen.row], _PRIORITY, priority))
+                one = b"".join((placement, self._chosen[chosen.row], _recorded(chosen)))
                 parts.append(sized(_RECORD_SELECTION, one))
-        if stale:
+        if of.stale:
             parts.append(_RECORD_STALE)
-        parts += [sized(_RECORD_NOTES, note.encode()) for note in decision.failures]
+        if decision.failures:
+            parts += [sized(_RECORD_NOTES, note.encode()) for note in decision.failures]
+        if decision.recorded:
+            parts.append(sized(_RECORD_PROPENSITIES, decision.recorded))
+        parts += _experiments(_RECORD_EXPERIMENTS, decision)
+        parts += [sized(_RECORD_EXHAUSTED, action.encode()) for action in of.exhausted]
+        parts += [sized(_RECORD_RESERVED, contact_of(one).SerializeToString()) for one in of.reserved]
         return b"".join(parts)
 
     def _placement(self, filled: Filled, decision: Decision, explain: bool) -> bytes:
@@ -200,7 +231,17 @@ class Writer:
             fifth,
             chosen.priority,
         )
-        return b"".join((self._selections[chosen.row], _RANKS[rank], sized(_SCORE, score + source)))
+        score += source
+        if chosen.unsmoothed is not None:
+            score += _UNSMOOTHED + _ONE_DOUBLE.pack(chosen.unsmoothed)
+        if chosen.drawn is not None:
+            score += _DRAWN + _ONE_DOUBLE.pack(chosen.drawn)
+        parts = [self._selections[chosen.row], _RANKS[rank], sized(_SCORE, score)]
+        if chosen.selection_probability is not None:
+            parts += (_PROBABILITY, _ONE_DOUBLE.pack(chosen.selection_probability))
+        if chosen.content is not None:
+            parts.append(sized(_CONTENT, _struct(chosen.content).SerializeToString()))
+        return b"".join(parts)
 
     def _reasons(self, filled: Filled, decision: Decision) -> list[bytes]:
         if filled.denied_purpose:
@@ -208,7 +249,7 @@ class Writer:
         reasons = [self._notes[decision.personalisation]] if decision.personalisation in self._notes else []
         reasons += [sized(_REASONS, failure.encode()) for failure in decision.failures]
         if not filled.chosen:
-            reasons.append(sized(_REASONS, b"no action met its conditions"))
+            reasons.append(sized(_REASONS, _why_nothing(filled, decision).encode()))
         return reasons
 
     def _drop(self, one: Dropped) -> bytes:
@@ -219,6 +260,7 @@ class Writer:
             stage=_STAGE[one.stage],
             rule=one.rule,
             reason=one.reason,
+            change=one.change,
         ).SerializeToString()
 
 
@@ -236,6 +278,44 @@ def batch_response(results: Iterable[bytes | str]) -> bytes:
 def bundle(records: Iterable[bytes]) -> bytes:
     """A DecisionRecordBundle of encoded records."""
     return b"".join(sized(_RECORDS, record) for record in records)
+
+
+def contact_of(met: Met) -> profile_pb2.Contact:
+    """The contract's form of a contact."""
+    return profile_pb2.Contact(
+        outcome=met.outcome,
+        action=met.action,
+        channel=met.channel,
+        timestamp_ms=met.timestamp_ms,
+        decision_id=met.decision_id,
+    )
+
+
+def _recorded(chosen: Chosen) -> bytes:
+    first, second, third = _RECORDED
+    if chosen.selection_probability is None:
+        return _RECORDED_DRAWN.pack(first, chosen.priority, second, chosen.propensity)
+    return _RECORDED_CERTAIN.pack(
+        first, chosen.priority, second, chosen.propensity, third, chosen.selection_probability
+    )
+
+
+def _experiments(tag_: bytes, decision: Decision) -> list[bytes]:
+    """The entries of a map of strings: key (1) and value (2)."""
+    if decision.assignment is AS_EVERYBODY:
+        return []
+    return [
+        sized(tag_, sized(b"\x0a", name.encode()) + sized(b"\x12", arm.encode()))
+        for name, arm in decision.assignment.recorded.items()
+    ]
+
+
+def _why_nothing(filled: Filled, decision: Decision) -> str:
+    if decision.assignment.held_out:
+        return "silence: the customer is in the holdout"
+    if filled.barred:
+        return "no action passed all stages; Explain says where each was dropped"
+    return "no action met its conditions"
 
 
 def _timestamp(moment: datetime) -> bytes:

@@ -31,12 +31,14 @@ class ViewFeed:
         update = profile_pb2.ViewUpdate(feed_id=self._feed_id)
         size = 0
         for view in views:
-            update.views.append(view)
-            size += view.ByteSize()
-            if size > _CHUNK_BYTES:
+            bytes_more = view.ByteSize()
+            # Before it is added, not after: a view with 500 contacts may be large, and NATS refuses over one megabyte.
+            if size and size + bytes_more > _CHUNK_BYTES:
                 await self._send(update)
                 update = profile_pb2.ViewUpdate(feed_id=self._feed_id)
                 size = 0
+            update.views.append(view)
+            size += bytes_more
         update.watermarks.extend(watermarks_of(positions))
         await self._send(update)
 

@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 from wayline import logging
 from wayline.identity import identity_key
-from wayline_profile.core.projector import Projector, linked
+from wayline_profile.core.identifiers import linked
+from wayline_profile.core.projector import Projector
 from wayline_profile.core.values import Reading, view_of
 from wayline_profile.feed import ViewFeed
 from wayline_profile.reader import Batch, EventReader

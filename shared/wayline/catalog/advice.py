@@ -8,9 +8,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 Declared = Mapping[str, Mapping[str, str]]
-"""Section of the catalogue ('traits', 'context') to the names declared there."""
+"""Section of the catalogue ('traits', 'context') to the names declared there; a formula's 'variables' to theirs."""
 ErrorOf = Callable[[str], "str | None"]
 """The compiler's error for an expression; None when it compiles."""
+
+VARIABLES = ("propensity", "context", "value", "lever")
+"""What a formula knows."""
 
 _ERROR = re.compile(r"<input>:(\d+):(\d+): (.*)")
 _UNDEFINED = re.compile(r"undefined field '([^']+)' not found in struct '[^']*\.(Traits|Context)'")
@@ -69,6 +72,7 @@ _INSTEAD = {
     "is": "compare with ==",
     "=": "compare with ==",
     "<>": "write != for 'is not equal'",
+    "^": "there are no powers; multiply as often as needed",
     "&": "write && for 'and'",
     "|": "write || for 'or'",
     "contains": 'write .contains("...") after the text',
@@ -78,6 +82,18 @@ _INSTEAD = {
     "’": 'use straight quotes: "..."',
     "“": 'use straight quotes: "..."',
     "”": 'use straight quotes: "..."',
+}
+_OTHER_NAMES = {
+    "min": "math.least",
+    "max": "math.greatest",
+    "abs": "math.abs",
+    "sqrt": "math.sqrt",
+    "floor": "math.floor",
+    "ceil": "math.ceil",
+    "round": "math.round",
+    "math.min": "math.least",
+    "math.max": "math.greatest",
+    "math.pow": "x * x",
 }
 _TYPES = {
     "string": "text",
@@ -142,8 +158,14 @@ def _message(
         if {"int", "double"} <= set(given) or given == ["optional_type(double)", "int"]:
             corrected = _correct(expression, line, column, given, error_of)
             mixed = "a number with decimals and a whole number cannot be mixed"
-            return f"{mixed}; try: {corrected}" if corrected else f"{mixed}; write 100.0 for 100, or double(x) for x"
+            if corrected:
+                return f"{mixed}; try: {corrected}"
+            return f"{mixed}; write 100.0 for 100" + ("" if "variables" in declared else ", or double(x) for x")
         return _overload(overload[1], given)
+    if "argument must be a field selection" in text:
+        return "has() asks for profile.NAME or context.NAME; an action's facts have to be there"
+    if "variables" in declared and "select operation" in text:
+        return "a formula knows numbers only, and they have no parts; facts of the request belong in context_weight"
     if undeclared := _UNDECLARED.search(text):
         return _undeclared(undeclared[1], written, column, declared)
     return _syntax(expression, written, text, column)
@@ -157,8 +179,16 @@ def _undefined(name: str, section: str, declared: Declared) -> str:
 
 def _undeclared(name: str, written: str, column: int, declared: Declared) -> str:
     root, _, rest = name.partition(".")
-    if written[column - 1 : column] == "(":
-        return f"there is no function '{name}'{did_you_mean(name, _FUNCTIONS)}"
+    function = name if written[column - 1 : column] == "(" else _called(written, column)
+    if function:
+        return f"there is no function '{function}'" + (
+            f"; write {_OTHER_NAMES[function]}" if function in _OTHER_NAMES else did_you_mean(function, _FUNCTIONS)
+        )
+    if "variables" in declared:
+        known = "; it knows propensity, context, value and lever; other facts belong in context_weight"
+        return f"a formula does not know '{name[:_LONGEST]}'{did_you_mean(name, [*VARIABLES]) or known}"
+    if root == "action":
+        return "write action.NAME with a dot: an action is known by its id, issue, group, value, lever and attributes"
     if name.lower() in ("true", "false"):
         return f"write {name.lower()} in small letters"
     for section, variable in (("traits", "profile"), ("context", "context")):
@@ -173,6 +203,12 @@ def _undeclared(name: str, written: str, column: int, declared: Declared) -> str
     return f"'{name[:_LONGEST]}' is not known here; text needs quotes: \"{name[:_LONGEST]}\""
 
 
+def _called(written: str, column: int) -> str:
+    """The function of an unknown namespace: CEL complains about the 'math' of math.pow(...) alone."""
+    found = re.match(r"math\.\w+(?=\s*\()", written[column - 1 :])
+    return found[0] if found else ""
+
+
 def _overload(function: str, given: list[str]) -> str:
     operator = _OPERATOR.match(function)
     what = f"'{operator[1] if operator else function}'"
@@ -182,6 +218,8 @@ def _overload(function: str, given: list[str]) -> str:
         return f"{what} needs a value that is there; add .orValue(0.0) after [?...]"
     if function == "_[_]" and given and given[0].startswith("wayline.catalog."):
         return "write profile.name or context.name with a dot, not with brackets"
+    if function == "_?_:_" and given[0] != "bool":
+        return f"what stands before '?' has to be true or false, and is {in_words(given[0])}; compare it with something"
     hint = ""
     if "map(string, double)" in given:
         hint = '; ask an affinity for one value: profile.some_affinity[?"red"].orValue(0.0)'

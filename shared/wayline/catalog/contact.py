@@ -14,6 +14,8 @@ Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 Clock = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$", description="for instance 09:30")]
 Where = Zone | Literal["customer"]
 """A time zone; 'customer': the one that the customer's latest event named, else the catalogue's."""
+DECISION_EVENT = "Decision Made"
+"""The track event by which the decision service tells the profile what it chose."""
 
 
 def at_clock(text: str) -> time:
@@ -78,7 +80,7 @@ class Cap(Model):
     """
 
     outcome: Annotated[tuple[Outcome, ...], BeforeValidator(listed)] = Field(("impression",), min_length=1)
-    limit: int = Field(ge=0, le=1_000)
+    limit: int = Field(ge=0, le=200)
     window: DurationSeconds | None = Field(None, description="Rolling.")
     period: Literal["day", "week", "month"] | None = Field(
         None, description="By the calendar, in the customer's time zone; weeks begin on Monday."
@@ -100,7 +102,7 @@ class Suppression(Model):
     """After so many outcomes within a window, the action (or its group or issue) pauses for the customer."""
 
     outcome: Annotated[tuple[Outcome, ...], BeforeValidator(listed)] = Field(("dismissal",), min_length=1)
-    after: int = Field(1, ge=1, le=1_000)
+    after: int = Field(1, ge=1, le=200)
     window: DurationSeconds = Field(30 * 86_400)
     pause: DurationSeconds = Field(description="Counted from the outcome that was one too many.")
     per: Literal["action", "group", "issue"] = "action"
@@ -134,4 +136,6 @@ class Outcomes(Model):
         names = [*self.impression, *self.click, *self.conversion, *self.dismissal]
         if len(set(names)) != len(names):
             raise ValueError("expected each event to tell one outcome")
+        if DECISION_EVENT in names:
+            raise ValueError(f"expected another name than '{DECISION_EVENT}', which tells what was decided")
         return self

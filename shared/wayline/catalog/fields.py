@@ -63,7 +63,7 @@ class Model(BaseModel):
 def _zone(value: str) -> str:
     try:
         ZoneInfo(value)
-    except (OSError, ValueError):
+    except (KeyError, OSError, ValueError):
         raise ValueError(f"there is no time zone '{value}'; expected a name such as Europe/Paris or UTC") from None
     return value
 

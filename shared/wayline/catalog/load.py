@@ -10,8 +10,9 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from wayline.catalog.check import Finding, check
+from wayline.catalog.check import check
 from wayline.catalog.files import Sources, merge, read
+from wayline.catalog.findings import Finding
 from wayline.catalog.model import Catalog
 from wayline.catalog.problems import CatalogInvalid, Problem
 from wayline.catalog.source import SourceFile, plain

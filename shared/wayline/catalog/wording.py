@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import types
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -13,11 +14,15 @@ from wayline.catalog.advice import did_you_mean
 from wayline.catalog.model import Catalog
 from wayline.catalog.source import Node, Path, locate
 
+_CLOCK = "a time of the day from 00:00 to 23:59, with two digits each, such as 09:30"
 _PATTERNS = {
     r"^[a-z0-9][a-z0-9_.-]{0,63}$": "an id of at most 64 lower-case letters, digits, and . _ -",
     r"^[a-z][a-z0-9_]{0,63}$": "a name of at most 64 lower-case letters, digits and _, starting with a letter",
     r"^[a-z][a-z0-9_-]{0,63}$": "a model's name: lower-case letters, digits, _ and -, starting with a letter",
+    r"^([01]\d|2[0-3]):[0-5]\d$": _CLOCK,
+    r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$": "a language such as de, or de-AT",
 }
+_DATE = "a date, or a date and a time, such as 2026-11-27 or 2026-11-27T09:00"
 _EXPECTED = {
     "string_type": "text",
     "bool_type": "true or false",
@@ -28,6 +33,10 @@ _EXPECTED = {
     "float_type": "a number",
     "float_parsing": "a number",
     "finite_number": "a finite number",
+    "datetime_type": _DATE,
+    "datetime_parsing": _DATE,
+    "datetime_from_date_parsing": _DATE,
+    "datetime_object_invalid": _DATE,
     "tuple_type": "a list",
     "dict_type": "a map (name: value)",
     "model_type": "a map of fields",
@@ -36,6 +45,7 @@ _EXPECTED = {
 _LIMITS = {
     "greater_than_equal": ("at least {}", "ge"),
     "less_than_equal": ("at most {}", "le"),
+    "greater_than": ("more than {}", "gt"),
     "string_too_long": ("at most {} characters", "max_length"),
 }
 _LONGEST_QUOTE = 60
@@ -48,7 +58,7 @@ def errors_in_words(root: Node, errors: Sequence[ErrorDetails]) -> Iterator[tupl
         The path, whether the path's last step is a key that should not be there or is missing, and the message.
     """
     places: dict[tuple[Path, str], list[ErrorDetails]] = {}
-    for error in errors:
+    for error in _without_echoes(errors):
         _, written = locate(root, error["loc"])
         # The missing and the unknown are told apart by their names; the members of a union are taken together.
         leaf = str(error["loc"][-1]) if error["type"] in ("missing", "extra_forbidden") and error["loc"] else ""
@@ -71,6 +81,12 @@ def errors_in_words(root: Node, errors: Sequence[ErrorDetails]) -> Iterator[tupl
             yield written, False, _together(together)
 
 
+def _without_echoes(errors: Sequence[ErrorDetails]) -> Iterator[ErrorDetails]:
+    """A list is not too short because one of its items is wrong, and was not counted."""
+    wrong = {error["loc"][:length] for error in errors for length in range(len(error["loc"]))}
+    return (error for error in errors if error["type"] != "too_short" or error["loc"] not in wrong)
+
+
 def fields_at(path: Path) -> list[str]:
     """The fields that are known at `path`, a location as pydantic gives it, in the catalogue's model."""
     here: Any = Catalog
@@ -83,12 +99,18 @@ def fields_at(path: Path) -> list[str]:
             here = get_args(here)[0]
         elif origin in (Union, types.UnionType):
             here = next((member for member in get_args(here) if step in _kinds(member)), None)
-        elif isinstance(here, type) and issubclass(here, BaseModel) and step in here.model_fields:
-            here = here.model_fields[str(step)].annotation
+        elif step in (known := _annotations(here)):
+            here = known[str(step)]
         else:
             return []
-    here = _without_wrapping(here)
-    return list(here.model_fields) if isinstance(here, type) and issubclass(here, BaseModel) else []
+    return list(_annotations(_without_wrapping(here)))
+
+
+def _annotations(model: Any) -> dict[str, Any]:
+    """The fields of a model by the names under which they are written; none of what is no model."""
+    if not (isinstance(model, type) and issubclass(model, BaseModel)):
+        return {}
+    return {one.alias or name: one.annotation for name, one in model.model_fields.items()}
 
 
 def _without_wrapping(annotation: Any) -> Any:
@@ -135,16 +157,30 @@ def _together(errors: Sequence[ErrorDetails]) -> str:
 
 def _single(error: ErrorDetails) -> str:
     kind, given, context = error["type"], error["input"], error.get("ctx", {})
+    if kind == "string_type" and error["loc"] and error["loc"][-1] in ("from", "to"):
+        return f"expected {_CLOCK}, got {quoted(given)}"
     if kind == "string_type" and isinstance(given, int | float):
         return f"expected text, got {quoted(given)}; put it in quotes"
     if kind == "model_type" and context.get("class_name") == "Rule":
         return f"expected a rule: CEL as text, or a map of 'rule' and 'because'; got {quoted(given)}"
     if kind in _EXPECTED:
-        return f"expected {_EXPECTED[kind]}, got {quoted(given)}"
+        known = ", ".join(fields_at(error["loc"])) if _EXPECTED[kind] == "a map of fields" else ""
+        fields = f" ({known})" if known else ""
+        return f"expected {_EXPECTED[kind]}{fields}, got {quoted(given)}{_percent(kind, given, context)}"
     if kind in _LIMITS:
         words, limit = _LIMITS[kind]
-        return f"expected {words.format(_number(context[limit]))}, got {quoted(given)}"
+        least = words.format(_number(context[limit]))
+        return f"expected {least}, got {quoted(given)}{_percent(kind, given, context)}"
     return _special(kind, given, context) or str(error["msg"])
+
+
+def _percent(kind: str, given: Any, context: Mapping[str, Any]) -> str:
+    """How a share is written, where a percentage was: 5, or '5%'."""
+    if kind == "float_parsing" and (found := re.fullmatch(r"\s*(\d{1,3}(?:\.\d+)?)\s*%\s*", str(given))):
+        return f"; {found[1]} % is {float(found[1]) / 100:g}"
+    if kind == "less_than_equal" and context["le"] == 1 and 1 < given <= 100:
+        return f"; a share is between 0 and 1: {given:g} % is {given / 100:g}"
+    return ""
 
 
 def _special(kind: str, given: Any, context: Mapping[str, Any]) -> str:

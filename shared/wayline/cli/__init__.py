@@ -6,6 +6,7 @@ import typer
 
 from wayline.cli import bench, catalog, models, rejected
 from wayline.cli.demo import demo
+from wayline.cli.simulate import simulate
 from wayline.cli.support import run_app
 from wayline.cli.up import status, up
 
@@ -20,6 +21,7 @@ app = typer.Typer(
 app.command()(up)
 app.command()(demo)
 app.command()(status)
+app.command()(simulate)
 app.add_typer(models.app)
 app.add_typer(bench.app)
 app.add_typer(catalog.app, name="catalog")

@@ -153,7 +153,7 @@ async def _fetch(revision: int | None, url: str) -> tuple[int, Catalog]:
 
 
 def _figures(catalog: Catalog) -> dict[str, Any]:
-    from wayline.catalog.check import expressions
+    from wayline.catalog.rule_checks import expressions
 
     actions = [action for _, _, action in catalog.actions()]
     return {

@@ -1,4 +1,4 @@
-"""A catalogue for the terminal: a tree of its actions, and tables of placements and traits."""
+"""A catalogue for the terminal: a tree of its actions, what holds for all of them, tables of placements and traits."""
 
 from __future__ import annotations
 
@@ -10,16 +10,19 @@ from rich.table import Column, Table
 from rich.text import Text
 from rich.tree import Tree
 
-from wayline.catalog.model import Action, AffinityTrait, Catalog, Policies, TopTrait, Trait
+from wayline.catalog.arbitration import Floors
+from wayline.catalog.contact import ContactPolicy, Schedule
+from wayline.catalog.model import POLICIES, Action, AffinityTrait, Catalog, Policies, TopTrait, Trait
 from wayline.catalog.schema import default_of, trait_type
-
-_POLICIES = ("eligibility", "applicability", "suitability")
-_DAY, _HOUR, _MINUTE = 86_400, 3_600, 60
+from wayline.cli import catalog_words as words
 
 
 def render(catalog: Catalog, revision: int) -> Iterator[RenderableType]:
     """What `wayline catalog show` prints, part by part."""
     yield _tree(catalog, revision)
+    whole = _whole(catalog)
+    if whole.children:
+        yield whole
     yield _placements(catalog)
     yield _traits(catalog)
     if catalog.context:
@@ -31,9 +34,12 @@ def _tree(catalog: Catalog, revision: int) -> Tree:
     for issue in catalog.issues:
         issue_node = root.add(_labelled(issue.id, "bold magenta", _lever(issue.lever)))
         _add_rules(issue_node, issue)
+        _add_contact(issue_node, issue.schedule, issue.contact)
         for group in issue.groups:
-            group_node = issue_node.add(_labelled(group.id, "magenta", _lever(group.lever)))
+            most = f"at most {group.most} in a response" if group.most else ""
+            group_node = issue_node.add(_labelled(group.id, "magenta", _lever(group.lever), most))
             _add_rules(group_node, group)
+            _add_contact(group_node, group.schedule, group.contact)
             for action in group.actions:
                 _add_action(group_node, action)
     return root
@@ -44,32 +50,91 @@ def _add_action(parent: Tree, action: Action) -> None:
     if action.propensity.model:
         propensity = f"propensity from {action.propensity.model}, else {action.propensity.base:g}"
     facts = [action.title, f"value {action.value:g}", propensity, _lever(action.lever)]
+    facts.append(f"priority {action.priority}" if action.priority else "")
+    facts.append(f"control group {words.share(action.control)}" if action.control else "")
+    facts.append("forced" if action.force is True else "")
     node = parent.add(_labelled(action.id, "bold cyan", *facts))
+    if action.attributes:
+        _add(node, "facts", ", ".join(f"{name} {value}" for name, value in action.attributes.items()))
     if action.context_weight != 1.0:
-        node.add(Text.assemble(("context weight ", "dim"), " ".join(str(action.context_weight).split())))
+        _add(node, "context weight", str(action.context_weight))
+    if isinstance(action.force, str):
+        _add(node, "forced when", action.force)
+    if action.floors != Floors():
+        _add(node, "floors", words.floors(action.floors))
+    if action.budget:
+        _add(node, "budget", words.budget(action.budget))
+    _add_contact(node, action.schedule, action.contact)
     _add_rules(node, action)
     for treatment in action.treatments:
-        leaf = node.add(_labelled(treatment.id, "cyan", "in " + ", ".join(treatment.placements)))
+        locales = f"also in {', '.join(treatment.variants)}" if treatment.variants else ""
+        leaf = node.add(_labelled(treatment.id, "cyan", "in " + ", ".join(treatment.placements), locales))
         _add_rules(leaf, treatment)
 
 
+def _whole(catalog: Catalog) -> Tree:
+    """What holds for all actions."""
+    node = Tree("For all actions")
+    if catalog.timezone != "UTC":
+        _add(node, "time zone", catalog.timezone)
+    for kind, said in words.arbitration(catalog.arbitration):
+        _add(node, kind, said)
+    _add_contact(node, None, catalog.contact)
+    if catalog.personalise_only is not None:
+        _add(node, "personalised only", ", ".join(catalog.personalise_only) or "nowhere")
+    if catalog.holdout:
+        _add(node, "holdout", f"{words.share(catalog.holdout.share)} of all customers")
+    for experiment in catalog.experiments:
+        _add(node, "experiment", words.experiment(experiment))
+    return node
+
+
 def _add_rules(node: Tree, policies: Policies) -> None:
-    for kind in _POLICIES:
+    for kind in POLICIES:
         for rule in getattr(policies, kind):
-            text = Text.assemble((f"{kind} ", "dim"), " ".join(rule.rule.split()))
-            if rule.because:
-                text.append(f"  ({rule.because})", "italic green")
-            node.add(text)
+            _add(node, kind, rule.rule, rule.because)
+
+
+def _add_contact(node: Tree, schedule: Schedule | None, policy: ContactPolicy) -> None:
+    if schedule:
+        _add(node, "schedule", words.schedule(schedule))
+    for kind, said, because in words.contact(policy):
+        _add(node, kind, said, because)
+
+
+def _add(node: Tree, kind: str, said: str, because: str = "") -> None:
+    text = Text.assemble((f"{kind} ", "dim"), " ".join(said.split()))
+    if because:
+        text.append(f"  ({because})", "italic green")
+    node.add(text)
 
 
 def _placements(catalog: Catalog) -> Table:
-    table = Table(
-        "placement", "channel", "slots", "needs consent for", "fallback", title="Placements", title_justify="left"
-    )
+    """Columns in which nothing would stand are left out."""
+    rows: list[dict[str, str]] = []
     for name, placement in catalog.placements.items():
-        channel = catalog.channels.get(placement.channel)
-        purpose = (channel.purpose if channel else None) or ""
-        table.add_row(name, placement.channel, str(placement.slots), purpose, "yes" if placement.fallback else "")
+        channel = catalog.channels[placement.channel]
+        rows.append(
+            {
+                "placement": name,
+                "channel": placement.channel + (" (outbound)" if channel.direction == "outbound" else ""),
+                "slots": str(placement.slots),
+                "needs consent for": channel.purpose or "",
+                "fallback": "yes" if placement.fallback else "",
+                "exploration": words.exploration(placement.exploration),
+                "silence below": f"{placement.silence:g}" if placement.silence else "",
+                "diversity": words.share(placement.diversity) if placement.diversity else "",
+                "quiet hours": words.quiet_hours(channel.quiet_hours),
+            }
+        )
+    always = ("placement", "channel", "slots", "needs consent for", "fallback")
+    columns = [
+        *always,
+        *(name for name in (rows[0] if rows else ()) if name not in always and any(r[name] for r in rows)),
+    ]
+    table = Table(*columns, title="Placements", title_justify="left")
+    for row in rows:
+        table.add_row(*(row[column] for column in columns))
     return table
 
 
@@ -88,9 +153,9 @@ def _traits(catalog: Catalog) -> Table:
     for name, trait in catalog.traits.items():
         window = getattr(trait, "window", None)
         if isinstance(trait, AffinityTrait):
-            span = f"half in {_duration(trait.half_life)}"
+            span = f"half in {words.duration(trait.half_life)}"
         else:
-            span = _duration(window) if window else ""
+            span = words.duration(window) if window else ""
         default = default_of(trait)
         shown = "" if default is None else str(default)
         table.add_row(name, trait.kind, trait_type(trait), escape(_made_of(name, trait)), span, escape(shown))
@@ -123,10 +188,3 @@ def _labelled(name: str, style: str, *facts: str) -> Text:
 
 def _lever(lever: float) -> str:
     return "" if lever == 1 else f"lever {lever:g}"
-
-
-def _duration(seconds: int) -> str:
-    for size, unit in ((_DAY, "d"), (_HOUR, "h"), (_MINUTE, "m")):
-        if seconds % size == 0:
-            return f"{seconds // size}{unit}"
-    return f"{seconds}s"

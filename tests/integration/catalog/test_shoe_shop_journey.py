@@ -13,7 +13,7 @@ from wayline.catalog.load import load
 from wayline.v1 import events_pb2, profile_pb2
 from wayline_decision.core.decide import Decision, Personalisation, Question, decide
 from wayline_decision.core.known import Situation
-from wayline_decision.core.plan import compile_plan
+from wayline_decision.core.compile import compile_plan
 from wayline_decision.views import Entry
 from wayline_profile.core.fold import fold
 from wayline_profile.core.values import reading_of, view_of

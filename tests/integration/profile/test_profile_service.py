@@ -112,7 +112,7 @@ async def test_the_feed_brings_views_and_then_the_watermark(
         async with running_profile(nats_url, tmp_path) as stub:
             last = await publish(stream, [track("Viewed", user="ada")])
             await read_up_to(stub, last)
-            updates = []
+            updates: list[profile_pb2.ViewUpdate] = []
             while not updates or not any(one.sequence >= last for one in updates[-1].watermarks):
                 updates.append(profile_pb2.ViewUpdate.FromString((await feed.next_msg(5)).data))
     views = [view for update in updates for view in update.views]
@@ -132,6 +132,25 @@ async def test_views_are_asked_for_by_identity_key_and_unknown_ones_left_out(
         response = await stub.BatchGetViews(profile_pb2.BatchGetViewsRequest(identity_keys=keys))
         assert [view.consents for view in response.views] == [{"personalisation": True}]
         assert {one.sequence for one in response.watermarks} == {last}
+
+
+async def test_an_outcome_is_in_the_profile_and_in_the_view_with_the_customers_time_zone(
+    stream: JetStreamContext, nats_url: str, tmp_path: Path
+) -> None:
+    first = track("Viewed", browser="b", at_ms=NOON_MS)
+    first.context.timezone = "Europe/Paris"
+    clicked = track("Click", {"action": "shoes", "channel": "web", "decision_id": "d1"}, user="ada", at_ms=NOON_MS + 1)
+    async with running_profile(nats_url, tmp_path) as stub:
+        signed_in = identify(user="ada", browser="b", at_ms=NOON_MS + 2)
+        await read_up_to(stub, await publish(stream, [first, clicked, signed_in]))
+        profile = (await stub.GetProfile(profile_pb2.GetProfileRequest(customer=user("ada")))).profile
+        keys = [identity_key("user_id", "ada")]
+        (view,) = (await stub.BatchGetViews(profile_pb2.BatchGetViewsRequest(identity_keys=keys))).views
+    assert [one.message_id for one in profile.contacts] == [clicked.message_id]
+    assert [(one.outcome, one.action, one.channel, one.decision_id) for one in view.contacts] == [
+        ("click", "shoes", "web", "d1")
+    ]
+    assert (view.timezone, view.lot) == ("Europe/Paris", identity_key("anonymous_id", "b"))
 
 
 async def test_reading_goes_on_when_nats_was_killed_and_came_back(tmp_path: Path) -> None:

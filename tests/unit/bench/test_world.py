@@ -9,7 +9,7 @@ from wayline.scoring import Scorer
 from wayline_bench import shop, world
 from wayline_bench.shop import Visitors
 from wayline_bench.world import WorldSize
-from wayline_decision.core.plan import compile_plan
+from wayline_decision.core.compile import compile_plan
 
 SIZE = WorldSize(customers=3)
 

@@ -3,11 +3,12 @@ from __future__ import annotations
 import pytest
 from tests.support.catalogs import HEAD, large
 
-from wayline.catalog import check as checks
-from wayline.catalog.check import check, expressions
+from wayline.catalog import references, rule_checks
+from wayline.catalog.check import check
 from wayline.catalog.load import load_text
 from wayline.catalog.model import MAX_ACTIONS, Catalog
 from wayline.catalog.problems import CatalogInvalid
+from wayline.catalog.rule_checks import expressions
 
 
 def messages(text: str) -> list[str]:
@@ -31,13 +32,13 @@ def test_ten_thousand_and_one_actions_are_refused():
 
 
 def test_more_than_fifty_thousand_treatments_are_refused(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(checks, "MAX_TREATMENTS", 50)
+    monkeypatch.setattr(references, "MAX_TREATMENTS", 50)
 
     assert messages(large(6, treatments=9)) == ["expected at most 50 treatments, got 54"]
 
 
 def test_two_thousand_different_rules_are_enough(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(checks, "MAX_DISTINCT_RULES", 20)
+    monkeypatch.setattr(rule_checks, "MAX_DISTINCT_RULES", 20)
 
     load_text(large(100, rules=19))  # and the context weight that all share
     assert messages(large(100, rules=20)) == ["this is the 21th different rule; at most 20"]

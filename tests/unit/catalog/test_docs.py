@@ -13,5 +13,5 @@ def test_the_catalogue_in_the_documentation_is_valid():
 
     catalog = load_text("\n".join(blocks))
 
-    assert [action.id for _, _, action in catalog.actions()] == ["red-shoes", "new-season"]
-    assert [issue.id for issue in catalog.issues] == ["sales", "brand", "service"]
+    assert [action.id for _, _, action in catalog.actions()] == ["red-shoes", "new-season", "last-boots", "friday-deal"]
+    assert [issue.id for issue in catalog.issues] == ["sales", "brand", "service", "outlet"]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support.events import alias, identify, track
+from tests.support.events import NOON_MS, alias, identify, track
 
 from wayline.catalog.model import Catalog
 from wayline.identity import identity_key
@@ -69,6 +69,24 @@ def test_signing_in_on_a_second_browser_merges_its_history() -> None:
     commit = world.take(identify(user="ada", browser="b2"))
     assert commit.created == -1
     assert world.of("user_id", "ada").states["views"].total.count == 2
+
+
+def test_signing_in_keeps_the_contacts_and_the_lot_of_the_visitor() -> None:
+    world = World()
+    world.take(track("Dismissal", {"action": "shoes"}, browser="b1", at_ms=NOON_MS))
+    world.take(track("Click", {"action": "boots"}, user="ada", at_ms=NOON_MS + 1))
+    world.take(identify(user="ada", browser="b1", at_ms=NOON_MS + 2))
+    ada = world.of("user_id", "ada")
+    assert [one.contact.action for one in ada.contacts] == ["shoes", "boots"]
+    assert ada.origin.identity_key == identity_key("anonymous_id", "b1")
+
+
+def test_a_dismissal_that_is_sent_twice_is_one_contact() -> None:
+    world = World()
+    dismissal = track("Dismissal", {"action": "shoes"}, user="ada", message_id="m")
+    world.take(dismissal, dismissal)
+    world.take(dismissal)
+    assert len(world.of("user_id", "ada").contacts) == 1
 
 
 def test_a_profile_is_named_after_its_foremost_identifier_whatever_came_first() -> None:
@@ -133,22 +151,31 @@ def test_an_event_without_any_identifier_is_counted_as_poison_and_harms_nothing(
 
 
 users, browsers = st.sampled_from(["", "ada"]), st.sampled_from(["b1", "b2", "b3"])
-visits = st.lists(st.tuples(st.booleans(), users, browsers), min_size=1, max_size=15)
+# Few moments, so that many events happen at the same time; the shop's visitors click on one offer or look at it.
+moments, zones = st.integers(NOON_MS, NOON_MS + 3), st.sampled_from(["", "Asia/Tokyo", "Europe/Paris"])
+visits = st.lists(
+    st.tuples(st.booleans(), users, browsers, moments, st.sampled_from(["Viewed", "Click", "Dismissal"]), zones),
+    min_size=1,
+    max_size=15,
+)
+Visit = tuple[bool, str, str, int, str, str]
 
 
-def made_of(visits_: Sequence[tuple[bool, str, str]]) -> list[Event]:
-    return [
-        identify(user=user, browser=browser, message_id=f"m{number}")
-        if signs_in
-        else track("Viewed", user=user, browser=browser, message_id=f"m{number}")
-        for number, (signs_in, user, browser) in enumerate(visits_)
-    ]
+def made_of(visits_: Sequence[Visit]) -> list[Event]:
+    events = []
+    for number, (signs_in, user, browser, at_ms, name, zone) in enumerate(visits_):
+        message_id = f"m{number}"
+        if signs_in:
+            event = identify(user=user, browser=browser, message_id=message_id, at_ms=at_ms)
+        else:
+            event = track(name, {"action": "shoes"}, user=user, browser=browser, message_id=message_id, at_ms=at_ms)
+        event.context.timezone = zone
+        events.append(event)
+    return events
 
 
 @given(visits, st.randoms(use_true_random=False))
-def test_one_users_profile_is_the_same_whatever_the_order(
-    visits_: list[tuple[bool, str, str]], rng: random.Random
-) -> None:
+def test_one_users_profile_is_the_same_whatever_the_order(visits_: list[Visit], rng: random.Random) -> None:
     events = made_of(visits_)
     one, other = World(), World()
     one.take(*events)
@@ -162,7 +189,7 @@ def test_one_users_profile_is_the_same_whatever_the_order(
 
 
 @given(visits, st.integers(1, 15))
-def test_batching_changes_nothing(visits_: list[tuple[bool, str, str]], size: int) -> None:
+def test_batching_changes_nothing(visits_: list[Visit], size: int) -> None:
     events = made_of(visits_)
     whole, parts = World(), World()
     whole.take(*events)
@@ -173,7 +200,7 @@ def test_batching_changes_nothing(visits_: list[tuple[bool, str, str]], size: in
 
 
 @given(visits)
-def test_every_identifier_leads_to_the_profile_that_lists_it(visits_: list[tuple[bool, str, str]]) -> None:
+def test_every_identifier_leads_to_the_profile_that_lists_it(visits_: list[Visit]) -> None:
     world = World()
     world.take(*made_of(visits_))
     for profile_id, profile in world.profiles.items():

@@ -1,29 +1,30 @@
-"""The decision: consent, screening, scores, arbitration, slots."""
+"""The decision: consent, experiments, screening, contact policy, arbitration, slots, content."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from enum import IntEnum
 from functools import partial
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from wayline_decision.core.arbitrate import context_weights, priorities, rank
+from wayline.catalog.templates import RenderError
+from wayline_decision.core.arbitrate import above
+from wayline_decision.core.bitset import indices_of, rows_where
+from wayline_decision.core.company import Company
+from wayline_decision.core.contact import Met, Verdict, promised
+from wayline_decision.core.controls import BY_LOT, under
+from wayline_decision.core.experiments import AS_EVERYBODY, Assignment
 from wayline_decision.core.known import Known, Situation, Standing
-from wayline_decision.core.plan import Floats, PlacementPlan, Plan
-from wayline_decision.core.score import CATALOGUE, ModelInUse, Rows, Scored, base_rates, combine, probabilities
-from wayline_decision.core.screen import Screened, indices_of, judge, screen
-
-MAX_KEPT_SCORES = 256
-"""Of one model for one customer: 2 kB. Beyond it they are worked out for each request."""
-MAX_KEPT_ROWS = 256
-"""The standing of a customer is 8 kB then, and the cache holds 50,000. Beyond it rows are ranked for each request."""
-_SPARSE = 8
-_NONE: tuple[int, None] = (0, None)
-_NO_SOURCES: Mapping[int, str] = {}
+from wayline_decision.core.maturity import reached, share_of
+from wayline_decision.core.plan import Floats, PlacementPlan, Plan, Stage
+from wayline_decision.core.schedule import ScheduleVerdict
+from wayline_decision.core.score import CATALOGUE, Models, Scored
+from wayline_decision.core.screen import Screened, eligible, forced, judge, screen
+from wayline_decision.core.slots import GREEDY, Choice, Contest, Dice, fill
+from wayline_decision.core.standing import Subject, standing_by, standings
 
 
 class Personalisation(IntEnum):
@@ -43,6 +44,25 @@ class Question(NamedTuple):
     situation: Situation
     known: Known | None
     reachable: bool = True
+    lot: bytes = b""
+    """What experiments draw by; 16 bytes."""
+    assignment: Assignment = AS_EVERYBODY
+    seed: int = 0
+    """Of all that is random, 64 bits."""
+    recorded: bytes | None = None
+    """The propensities of a record that is decided anew: see `Decision.recorded`."""
+
+
+class Limits(NamedTuple):
+    """What other decisions have left: asked for when a decision is made, since the one before may have taken it."""
+
+    exhausted: int = 0
+    """The rows whose budget is used up, as a bit set."""
+    reserved: Sequence[Met] = ()
+    """Contacts that were promised to the customer and that the profile does not show yet."""
+
+
+UNLIMITED = Limits()
 
 
 class Chosen(NamedTuple):
@@ -55,14 +75,23 @@ class Chosen(NamedTuple):
     lever: float
     priority: float
     source: str
+    selection_probability: float | None = 1.0
+    unsmoothed: float | None = None
+    drawn: float | None = None
+    content: Mapping[str, Any] | None = None
+    """Rendered for this customer; None: it is the row's."""
 
 
 class Filled(NamedTuple):
-    """One placement: what was chosen, and why nothing could be (a purpose that is not allowed)."""
+    """One placement: what was chosen, and all that an explanation needs."""
 
     placement: PlacementPlan
     chosen: tuple[Chosen, ...]
     denied_purpose: str | None
+    screened: Screened
+    standing: Standing
+    barred: tuple[tuple[Stage, int], ...] = ()
+    """By stage, the rows that it dropped, as bit sets; a row may be in several."""
 
 
 class Decision(NamedTuple):
@@ -70,13 +99,20 @@ class Decision(NamedTuple):
 
     personalisation: Personalisation
     placements: tuple[Filled, ...]
-    screened: Screened
-    row_priority: Floats
-    """[T]"""
     failures: tuple[str, ...]
+    now: datetime
+    assignment: Assignment = AS_EVERYBODY
+    contact: Verdict | None = None
+    schedule: ScheduleVerdict | None = None
+    recorded: bytes = b""
+    """The propensities, before smoothing, of the actions that were candidates in some placement: float32, little-endian,
+    by action id. Empty: no model scored.
+    """
 
 
-def decide(plan: Plan, models: Sequence[ModelInUse], questions: Sequence[Question], now: datetime) -> list[Decision]:
+def decide(
+    plan: Plan, models: Models, questions: Sequence[Question], now: datetime, limits: Limits = UNLIMITED
+) -> list[Decision]:
     """Decide for one or many customers at once; each model runs once for all of them.
 
     Args:
@@ -84,97 +120,35 @@ def decide(plan: Plan, models: Sequence[ModelInUse], questions: Sequence[Questio
         models: those in use for it.
         questions: any number.
         now: the time by which rules are judged.
+        limits: what other decisions have left, the same for all of them.
     """
+    return [conclude(plan, models, one, now, limits) for one in prepare(plan, models, questions, now)]
+
+
+class Prepared(NamedTuple):
+    """A question with what is worked out for many at once."""
+
+    question: Question
+    mode: Personalisation
+    subject: Subject
+    standing: Standing
+
+
+def prepare(plan: Plan, models: Models, questions: Sequence[Question], now: datetime) -> list[Prepared]:
+    """Score; `conclude` does the rest, one after the other."""
     modes = [_personalisation(plan, question) for question in questions]
     subjects = [
-        question.known if mode is Personalisation.FULL and question.known else plan.nobody
+        _subject(plan, question.known if mode is Personalisation.FULL else None, question.situation, now)
         for question, mode in zip(questions, modes, strict=True)
     ]
-    activations = [
-        partial(plan.rule_compiler.activation, subject.facts, question.situation.context, now)
-        for subject, question in zip(subjects, questions, strict=True)
-    ]
-    standings = _standings(plan, models, questions, subjects, activations, now)
     return [
-        _fill(
-            plan,
-            question,
-            mode,
-            screen(plan, judge(plan, subject, activation), question.situation, activation),
-            standing,
-        )
-        for question, mode, subject, activation, standing in zip(
-            questions, modes, subjects, activations, standings, strict=True
-        )
+        Prepared(*one) for one in zip(questions, modes, subjects, standings(plan, models, subjects, now), strict=True)
     ]
 
 
-def _standings(
-    plan: Plan,
-    models: Sequence[ModelInUse],
-    questions: Sequence[Question],
-    subjects: Sequence[Known],
-    activations: Sequence[Callable[[], Any]],
-    now: datetime,
-) -> list[Standing]:
-    """How all rows stand with each customer: as kept with the view, where no request changes it."""
-    lasts = (
-        len(plan.rows) <= MAX_KEPT_ROWS
-        and not plan.momentary_weights.expressions
-        and not any(model.needs_context for model in models)
-    )
-    if not lasts:
-        return _stand(plan, models, questions, subjects, activations, now)
-    missing = [at for at, one in enumerate(subjects) if one.standing is None or one.standing.models is not models]
-    if missing:
-        found = _stand(
-            plan,
-            models,
-            [questions[at] for at in missing],
-            [subjects[at] for at in missing],
-            [activations[at] for at in missing],
-            now,
-        )
-        for at, standing in zip(missing, found, strict=True):
-            order = np.argsort(-standing.row_priority, kind="stable").tolist()
-            # A model that failed may answer the next time: keep nothing of it.
-            kept = None if standing.failures else models
-            subjects[at].standing = standing._replace(models=kept, order=order)
-    return [cast(Standing, one.standing) for one in subjects]
-
-
-def _stand(
-    plan: Plan,
-    models: Sequence[ModelInUse],
-    questions: Sequence[Question],
-    subjects: Sequence[Known],
-    activations: Sequence[Callable[[], Any]],
-    now: datetime,
-) -> list[Standing]:
-    scored = _score(plan, models, questions, subjects, now)
-    weights = [
-        _weights(plan, judge(plan, subject, activation).weights, activation)
-        for subject, activation in zip(subjects, activations, strict=True)
-    ]
-    row_priority = priorities(plan, scored.propensity, np.asarray(weights)).take(plan.action_of, axis=1)
-    return [
-        Standing(
-            models=None,
-            propensity=scored.propensity[at].copy(),
-            weights=weights[at],
-            row_priority=row_priority[at].copy(),
-            order=None,
-            sources=_NO_SOURCES if subject is plan.nobody else scored.sources,
-            failures=() if subject is plan.nobody else scored.failures,
-        )
-        for at, subject in enumerate(subjects)
-    ]
-
-
-def _weights(plan: Plan, lasting: list[float], activation: Callable[[], Any]) -> Floats:
-    if plan.momentary_weights.expressions:
-        return context_weights(plan, lasting + plan.momentary_weights.evaluate(activation()).values)
-    return context_weights(plan, lasting)
+def conclude(plan: Plan, models: Models, prepared: Prepared, now: datetime, limits: Limits) -> Decision:
+    """Screen, arbitrate and fill the slots."""
+    return _Conclusion(plan, models, prepared, now, limits).decision()
 
 
 def _personalisation(plan: Plan, question: Question) -> Personalisation:
@@ -187,104 +161,236 @@ def _personalisation(plan: Plan, question: Question) -> Personalisation:
     return Personalisation.FULL
 
 
-def _score(
-    plan: Plan,
-    models: Sequence[ModelInUse],
-    questions: Sequence[Question],
-    subjects: Sequence[Known],
-    now: datetime,
-) -> Scored:
-    """Score whom we may know; everyone else keeps the catalogue's base rates."""
-    personal = [at for at, subject in enumerate(subjects) if subject is not plan.nobody]
-    given: list[tuple[ModelInUse, Floats]] = []
-    failures: list[str] = []
-    for model in models if personal else ():
-        try:
-            given.append((model, _probabilities(plan, model, [questions[at] for at in personal], now)))
-        except Exception as error:  # whatever a foreign model does, a decision is still made
-            failures.append(f"model:{model.name}@{model.version} failed: {type(error).__name__}")
-    scored = combine(plan, given, failures, len(personal))
-    if len(personal) == len(questions):
-        return scored
-    propensity = base_rates(plan, len(questions))
-    propensity[personal] = scored.propensity
-    return Scored(propensity, scored.sources, scored.failures)
+def _subject(plan: Plan, known: Known | None, situation: Situation, now: datetime) -> Subject:
+    seen = known or plan.nobody
+    return Subject(seen, situation, partial(plan.rule_compiler.activation, seen.facts, situation.context, now))
 
 
-def _probabilities(plan: Plan, model: ModelInUse, questions: Sequence[Question], now: datetime) -> Floats:
-    """[customers, actions of the model], in one run for all those whose scores are not kept yet."""
-    known = [question.known or plan.nobody for question in questions]
-    if model.needs_context or len(model.actions) > MAX_KEPT_SCORES:
-        rows = [
-            _encode(plan, model, one, question.situation.context, now)
-            for one, question in zip(known, questions, strict=True)
-        ]
-        return probabilities(plan, model, _stack(rows))
-    missing = [one for one in known if one.scores.get(model.name, _NONE)[0] != model.version]
-    if missing:
-        rows = [_encode(plan, model, one, None, now) for one in missing]
-        for one, scores in zip(missing, probabilities(plan, model, _stack(rows)), strict=True):
-            one.scores[model.name] = (model.version, scores.copy())
-    return _stack([one.scores[model.name][1] for one in known])
+class _Seen(NamedTuple):
+    """Whom a placement sees."""
+
+    subject: Subject
+    screened: Screened
+    standing: Standing
 
 
-def _stack(rows: list[NDArray[Any]]) -> NDArray[Any]:
-    """[customers, …]. A single row is only looked at in another way, which takes a tenth of the time."""
-    return rows[0][np.newaxis] if len(rows) == 1 else np.stack(rows)
+class _Conclusion:
+    """One decision in the making."""
+
+    def __init__(self, plan: Plan, models: Models, prepared: Prepared, now: datetime, limits: Limits) -> None:
+        self._plan = plan
+        self._models = models
+        self._question = question = prepared.question
+        self._mode = prepared.mode
+        self._now = now
+        self._limits = limits
+        self._dice = Dice(question.seed)
+        self._company = Company(plan.company)
+        self._contact = None if plan.contact.empty else self._contact_verdict()
+        timezone = question.known.timezone if question.known else ""
+        self._schedule = None if plan.schedule.empty else plan.schedule.judge(now, timezone)
+        self._subject = prepared.subject
+        self._screened = self._screen(prepared.subject)
+        self._standing = prepared.standing
+        self._aside: _Seen | None = None
+        self._candidates = 0
+        self._failures: list[str] = []
+        self._promised: list[Met] = []
+        if question.recorded is not None:
+            self._standing = self._as_recorded(question.recorded)
+        if question.assignment.control is not None:
+            self._standing = under(question.assignment.control, plan, self._standing, self._dice.roll())
+
+    def decision(self) -> Decision:
+        """All placements, in the order of the request."""
+        filled = tuple(self._fill(placement, slots) for placement, slots in self._question.placements)
+        return Decision(
+            self._mode,
+            filled,
+            (*self._standing.failures, *self._failures),
+            self._now,
+            self._question.assignment,
+            self._contact,
+            self._schedule,
+            self._recorded(),
+        )
+
+    def _screen(self, subject: Subject) -> Screened:
+        judged = judge(self._plan, subject.known, subject.activation)
+        return screen(self._plan, judged, self._question.situation, subject.activation)
+
+    def _fill(self, placement: PlacementPlan, slots: int) -> Filled:
+        plan = self._plan
+        seen = self._seen(placement)
+        if not self._allowed(placement):
+            return Filled(placement, (), placement.purpose, seen.screened, seen.standing)
+        open_, barred = self._open(placement, seen.screened)
+        self._candidates |= open_
+        first = open_ & forced(plan, seen.screened) if plan.always_forced or plan.forced_by else 0
+        if plan.floors is not None or placement.silence > 0:
+            reaching = above(plan, seen.standing, placement.silence)
+            barred = (*barred, (Stage.FLOOR, ~reaching & plan.everything))
+            open_ &= reaching | first  # what is forced need not compete
+        if not open_:
+            return Filled(placement, (), None, seen.screened, seen.standing, barred)
+        gate = self._gate(placement) if plan.contact.pooled else None
+        contest = Contest(placement, slots, open_, first, self._exploration(placement), gate)
+        choices = fill(plan, seen.standing, contest, self._company, self._dice)
+        if plan.contact.pooled:
+            self._promised += self._as_promised(placement, [one.row for one in choices])
+        chosen = [one for choice in choices if (one := self._chosen(choice, seen)) is not None]
+        return Filled(placement, tuple(chosen), None, seen.screened, seen.standing, barred)
+
+    def _allowed(self, placement: PlacementPlan) -> bool:
+        known = self._question.known
+        return self._plan.catalog.allows(placement.purpose, known.consents if known else {})
+
+    def _open(self, placement: PlacementPlan, screened: Screened) -> tuple[int, tuple[tuple[Stage, int], ...]]:
+        """The rows that no stage before the scores drops, as a bit set, and what those other than rules drop."""
+        barred = self._barred(placement)
+        open_ = placement.rows & self._policies(screened)
+        for _, rows in barred:
+            open_ &= ~rows
+        return open_, barred
+
+    def _seen(self, placement: PlacementPlan) -> _Seen:
+        """What is known for a placement: where the profile may not be used, nothing of the customer."""
+        if placement.personal or self._subject.known is self._plan.nobody:
+            return _Seen(self._subject, self._screened, self._standing)
+        if self._aside is None:
+            nobody = _subject(self._plan, None, self._question.situation, self._now)
+            standing = standings(self._plan, self._models, [nobody], self._now)[0]
+            self._aside = _Seen(nobody, self._screen(nobody), standing)
+        return self._aside
+
+    def _policies(self, screened: Screened) -> int:
+        if self._question.assignment.control == "eligibility":
+            return eligible(self._plan, screened)
+        return screened.passed
+
+    def _exploration(self, placement: PlacementPlan) -> Any:
+        control = self._question.assignment.control
+        if control is None:
+            return placement.exploration
+        return BY_LOT if control == "random" else GREEDY
+
+    def _barred(self, placement: PlacementPlan) -> tuple[tuple[Stage, int], ...]:
+        """What other stages than the rules drop, each with its rows; nothing for those that drop none."""
+        plan, assignment = self._plan, self._question.assignment
+        barred: list[tuple[Stage, int]] = []
+        if assignment.held_out:
+            barred.append((Stage.EXPERIMENT, plan.everything))
+        elif assignment.withheld:
+            barred.append((Stage.EXPERIMENT, assignment.withheld))
+        if self._schedule is not None:
+            rows = plan.everything if placement.channel in self._schedule.quiet else self._schedule.blocked
+            if rows:
+                barred.append((Stage.SCHEDULE, rows))
+        if self._limits.exhausted:
+            barred.append((Stage.BUDGET, self._limits.exhausted))
+        if self._contact is not None and (rows := self._contact.blocked(placement.channel)):
+            barred.append((Stage.CONTACT, rows))
+        if placement.outbound and plan.arbitration.maturity is not None and (rows := self._unreached()):
+            barred.append((Stage.MATURITY, rows))
+        return tuple(barred)
+
+    def _contact_verdict(self) -> Verdict:
+        """By the contacts that the profile shows, and those that were promised meanwhile.
+
+        Consent for personalisation makes no difference: not to be pestered needs none.
+        """
+        plan, known, reserved = self._plan, self._question.known, self._limits.reserved
+        if known is None:
+            return plan.contact.judge(tuple(reserved), "", self._now)
+        if reserved:
+            return plan.contact.judge((*known.contacts, *reserved), known.timezone, self._now)
+        verdict = known.verdict
+        if verdict is None or 0 < verdict.until_ms <= self._now.timestamp() * 1_000:
+            verdict = known.verdict = plan.contact.judge(known.contacts, known.timezone, self._now)
+        return verdict
+
+    def _gate(self, placement: PlacementPlan) -> Callable[[Sequence[int]], int]:
+        """What a shared cap lets through, once more is promised in this response."""
+        known = self._question.known
+        contacts = (*(known.contacts if known else ()), *self._limits.reserved, *self._promised)
+        timezone = known.timezone if known else ""
+
+        def gate(rows: Sequence[int]) -> int:
+            promised = self._as_promised(placement, rows)
+            return self._plan.contact.judge((*contacts, *promised), timezone, self._now).blocked(placement.channel)
+
+        return gate
+
+    def _as_promised(self, placement: PlacementPlan, rows: Sequence[int]) -> list[Met]:
+        at_ms = int(self._now.timestamp() * 1_000)
+        choices = [Met("impression", self._plan.rows[row].action_id, placement.channel, at_ms, "") for row in rows]
+        return [one for choice in choices for one in promised(choice)]
+
+    def _unreached(self) -> int:
+        """The rows of new actions whose ramp does not reach this customer yet, as a bit set."""
+        plan, maturity = self._plan, self._plan.arbitration.maturity
+        assert maturity is not None
+        known = self._question.known
+        if known is not None and known.unreached is not None and known.unreached[0] is self._models:
+            return known.unreached[1]
+        met = reached(self._question.lot, plan.salts, share_of(self._models.positives, maturity))
+        rows = rows_where(~met[plan.action_of])
+        if known is not None:
+            known.unreached = (self._models, rows)
+        return rows
+
+    def _chosen(self, choice: Choice, seen: _Seen) -> Chosen | None:
+        plan, row, standing = self._plan, self._plan.rows[choice.row], seen.standing
+        action = row.action
+        content = None
+        if row.template is not None:
+            traits, context = seen.subject.known.traits, seen.subject.situation.context
+            try:
+                content = row.template.render(traits, context, self._now, _locale(plan, seen.subject))
+            except RenderError as error:
+                self._failures.append(f"content:{row.action_id}/{row.treatment_id} failed: {error}")
+                return None
+        return Chosen(
+            choice.row,
+            standing.propensity.item(action),
+            standing.weights.item(action),
+            plan.value.item(action),
+            plan.lever.item(action),
+            standing.row_priority.item(choice.row),
+            standing.sources.get(action, CATALOGUE),
+            choice.selection_probability,
+            standing.raw.item(action) if plan.arbitration.smoothing is not None else None,
+            choice.drawn,
+            content,
+        )
+
+    def _recorded(self) -> bytes:
+        standing, candidates = self._standing, self._candidates
+        if not standing.sources or not candidates:
+            return b""
+        if standing.recorded is None or standing.recorded[0] != candidates:
+            standing.recorded = (candidates, standing.raw[self._actions(candidates)].astype("<f4").tobytes())
+        return standing.recorded[1]
+
+    def _actions(self, rows: int) -> Any:
+        return np.unique(self._plan.action_of[indices_of(rows, len(self._plan.rows))])
+
+    def _as_recorded(self, recorded: bytes) -> Standing:
+        """The standing by a record's propensities, which are those of the candidates."""
+        candidates = 0
+        for placement, _ in self._question.placements:
+            if self._allowed(placement):
+                candidates |= self._open(placement, self._seen(placement).screened)[0]
+        raw: Floats = self._standing.raw.copy()
+        raw[self._actions(candidates)] = np.frombuffer(recorded, "<f4")
+        scored = Scored(raw[np.newaxis], self._standing.sources, self._standing.failures)
+        return standing_by(self._plan, self._models, self._subject, scored)
 
 
-def _encode(plan: Plan, model: ModelInUse, known: Known, context: Any, now: datetime) -> Rows:
-    context = plan.schema.context() if context is None else context
-    activation = plan.compiler.activation(known.traits, context, now) if model.needs_activation else None
-    return model.encode(known.traits, context, activation)
-
-
-def _fill(plan: Plan, question: Question, mode: Personalisation, screened: Screened, standing: Standing) -> Decision:
-    consents = question.known.consents if question.known else {}
-    used: set[int] = set()
-    filled: list[Filled] = []
-    for placement, slots in question.placements:
-        if not plan.catalog.allows(placement.purpose, consents):
-            filled.append(Filled(placement, (), placement.purpose))
-            continue
-        enough = (slots + len(used)) * placement.most_per_action
-        ranked = _ranked(plan, standing, screened.passed & placement.rows, enough)
-        chosen = [_chosen(plan, standing, row) for row in _slots(plan, ranked, slots, used)]
-        filled.append(Filled(placement, tuple(chosen), None))
-    return Decision(mode, tuple(filled), screened, standing.row_priority, standing.failures)
-
-
-def _chosen(plan: Plan, standing: Standing, row: int) -> Chosen:
-    action = plan.rows[row].action
-    return Chosen(
-        row=row,
-        propensity=standing.propensity.item(action),
-        context=standing.weights.item(action),
-        value=plan.value.item(action),
-        lever=plan.lever.item(action),
-        priority=standing.row_priority.item(row),
-        source=standing.sources.get(action, CATALOGUE),
-    )
-
-
-def _ranked(plan: Plan, standing: Standing, passed: int, at_most: int) -> Iterable[int]:
-    """The rows of `passed`, best first; at least `at_most` of them if there are as many.
-
-    A kept order is walked along the bit set, unless so few rows passed that sorting those is less work.
-    """
-    if standing.order is not None and passed.bit_count() * _SPARSE >= len(plan.rows):
-        return (row for row in standing.order if passed >> row & 1)
-    return rank(standing.row_priority, indices_of(passed, len(plan.rows)), at_most).tolist()  # type: ignore[no-any-return]
-
-
-def _slots(plan: Plan, ranked: Iterable[int], slots: int, used: set[int]) -> list[int]:
-    """The first rows of different actions that no earlier slot has used; `used` grows by them."""
-    taken: list[int] = []
-    for row in ranked:
-        action = plan.rows[row].action
-        if action not in used:
-            used.add(action)
-            taken.append(row)
-            if len(taken) == slots:
-                break
-    return taken
+def _locale(plan: Plan, subject: Subject) -> str:
+    """The request's, if it says one, else the customer's: the declared context field or trait 'locale'."""
+    if plan.schema.context_types.get("locale") == "string" and subject.situation.context.locale:
+        return str(subject.situation.context.locale)
+    if plan.schema.trait_types.get("locale") == "string":
+        return str(subject.known.traits.locale)
+    return ""

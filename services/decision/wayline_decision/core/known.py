@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from wayline_decision.core.contact import Met, Verdict
+
 Floats = NDArray[np.float64]
 
 
@@ -21,21 +23,77 @@ class Judged(NamedTuple):
     weights: list[float]
 
 
-class Standing(NamedTuple):
+class Race(NamedTuple):
+    """Candidates that compete for slots, at most one row of each action; [K] each."""
+
+    rows: list[int]
+    actions: NDArray[np.intp]
+    priority: Floats
+    logit: Floats
+    """Of the propensity."""
+    spread: Floats
+    """The standard deviation of the logit, by the evidence."""
+    unit: Floats
+    """The priority at propensity 1, for the product formula."""
+
+
+class Standing:
     """How all rows stand with one customer, before conditions: the arithmetic and the ranking."""
 
-    models: Any
-    """The models by which they stand so; None: only for this request."""
-    propensity: Floats
-    """[A]"""
-    weights: Floats
-    """[A]"""
-    row_priority: Floats
-    """[T]"""
-    order: list[int] | None
-    """All rows, best first; None: not ranked yet."""
-    sources: Mapping[int, str]
-    failures: tuple[str, ...]
+    __slots__ = (
+        "above",
+        "evidence",
+        "failures",
+        "models",
+        "order",
+        "propensity",
+        "races",
+        "raw",
+        "recorded",
+        "row_priority",
+        "sources",
+        "weights",
+    )
+
+    def __init__(
+        self,
+        *,
+        propensity: Floats,
+        raw: Floats,
+        evidence: Floats,
+        weights: Floats,
+        row_priority: Floats,
+        sources: Mapping[int, str],
+        failures: tuple[str, ...],
+    ) -> None:
+        """Put together.
+
+        Args:
+            propensity: [A], smoothed.
+            raw: [A], as the models and the catalogue gave it.
+            evidence: [A] responses that it rests on.
+            weights: [A] context weights.
+            row_priority: [T].
+            sources: action to where its propensity is from; those that are not here are from the catalogue.
+            failures: of models, in words.
+        """
+        self.propensity = propensity
+        self.raw = raw
+        self.evidence = evidence
+        self.weights = weights
+        self.row_priority = row_priority
+        self.sources = sources
+        self.failures = failures
+        self.models: Any = None
+        """The models by which they stand so, while that is kept; None: only for this request."""
+        self.order: list[int] | None = None
+        """All rows, the highest priority of the highest tier first; None: not ranked yet."""
+        self.above: dict[float, int] = {}
+        """Threshold to the rows whose priority reaches it, as bit sets."""
+        self.races: dict[int, Race] = {}
+        """The latest bit sets of candidates, with what is drawn from."""
+        self.recorded: tuple[int, bytes] | None = None
+        """The latest bit set of candidates, with their propensities as records keep them."""
 
 
 class Known:
@@ -45,23 +103,54 @@ class Known:
     profile alone and the scores of models that read the profile alone stay the same meanwhile.
     """
 
-    __slots__ = ("consents", "facts", "judged", "scores", "standing", "traits")
+    __slots__ = (
+        "consents",
+        "contacts",
+        "facts",
+        "judged",
+        "lot",
+        "scores",
+        "standing",
+        "timezone",
+        "traits",
+        "unreached",
+        "verdict",
+    )
 
-    def __init__(self, traits: Any, facts: Any, consents: Mapping[str, bool]) -> None:
+    def __init__(
+        self,
+        traits: Any,
+        facts: Any,
+        consents: Mapping[str, bool],
+        *,
+        contacts: Sequence[Met] = (),
+        timezone: str = "",
+        lot: bytes = b"",
+    ) -> None:
         """Begin with nothing worked out.
 
         Args:
             traits: for models: all declared traits.
             facts: for rules: the traits that rules read (see `Plan.facts`).
             consents: purpose to the customer's last word.
+            contacts: outcomes that name an action.
+            timezone: IANA name; empty: not known.
+            lot: what experiments draw by; 16 bytes.
         """
         self.traits = traits
         self.facts = facts
         self.consents = consents
+        self.contacts = contacts
+        self.timezone = timezone
+        self.lot = lot
         self.judged: Judged | None = None
         self.scores: dict[str, tuple[int, Floats]] = {}
         """Model to its version and the propensities, [actions of the model]."""
         self.standing: Standing | None = None
+        self.verdict: Verdict | None = None
+        """Of the contact policy, without reservations."""
+        self.unreached: tuple[Any, int] | None = None
+        """The models, and the rows of new actions that do not reach this customer yet, as a bit set."""
 
 
 class Situation:

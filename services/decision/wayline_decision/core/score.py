@@ -13,6 +13,10 @@ from numpy.typing import NDArray
 from wayline_decision.core.plan import Floats, Indices, Plan
 
 CATALOGUE = "catalogue"
+MAX_KEPT_SCORES = 256
+"""Of one model for one customer: 2 kB. Beyond it they are worked out for each request."""
+MAX_KEPT_ROWS = 256
+"""The standing of a customer is 8 kB then, and the cache holds 50,000. Beyond it rows are ranked for each request."""
 Rows = NDArray[np.float32]
 
 
@@ -33,6 +37,10 @@ class ModelInUse:
     actions: Indices
     columns: Indices
     """For each of the actions, its column of the outputs."""
+    responses: Floats
+    """For each of the actions, how many responses its propensity rests on; 0: the model does not say."""
+    positives: Floats
+    """For each of the actions, how many of them were positive."""
     in_order: bool
     """Every action has the column of its own number, so that nothing need be gathered."""
     sources: Mapping[int, str]
@@ -49,9 +57,14 @@ def model_in_use(
     encode: Callable[[Any, Any, Any], Rows],
     needs_context: bool,
     needs_activation: bool,
+    evidence: Sequence[tuple[int, int]] = (),
 ) -> ModelInUse:
-    """Fit a model version to a plan: see `ModelInUse` and `assign_columns`."""
+    """Fit a model version to a plan: see `ModelInUse` and `assign_columns`.
+
+    `evidence` has responses and positives of each output, if the manifest says so.
+    """
     actions, columns = assign_columns(plan, name, manifest_outputs)
+    counts = np.array(evidence or [(0, 0)] * len(manifest_outputs), np.float64).reshape(-1, 2)[columns]
     everything = list(range(len(plan.actions)))
     return ModelInUse(
         name=name,
@@ -62,9 +75,38 @@ def model_in_use(
         needs_activation=needs_activation,
         actions=actions,
         columns=columns,
+        responses=counts[:, 0],
+        positives=counts[:, 1],
         in_order=actions.tolist() == columns.tolist() == everything and len(manifest_outputs) == len(everything),
         sources=dict.fromkeys(actions.tolist(), f"model:{name}@{version}"),
     )
+
+
+class Models(NamedTuple):
+    """The models in use for a plan, and what all propensities rest on. One object while neither changes."""
+
+    in_use: tuple[ModelInUse, ...]
+    evidence: Floats
+    """[A] responses."""
+    positives: Floats
+    """[A] positive ones; where nobody counted, as many as the catalogue's base rate and evidence come to."""
+    lasting: bool
+    """No request changes how actions stand with a customer: it may be kept with the view."""
+
+
+def models_for(plan: Plan, in_use: Sequence[ModelInUse] = ()) -> Models:
+    """Put together what a plan decides with."""
+    evidence, positives = plan.evidence.copy(), plan.evidence * plan.base_propensity
+    for model in in_use:
+        counted = model.responses > 0
+        evidence[model.actions[counted]] = model.responses[counted]
+        positives[model.actions[counted]] = model.positives[counted]
+    lasting = (
+        len(plan.rows) <= MAX_KEPT_ROWS
+        and not plan.momentary_weights.expressions
+        and not any(model.needs_context for model in in_use)
+    )
+    return Models(tuple(in_use), evidence, positives, lasting)
 
 
 def assign_columns(plan: Plan, name: str, outputs: Sequence[str]) -> tuple[Indices, Indices]:
@@ -100,12 +142,14 @@ class Scored(NamedTuple):
 def probabilities(plan: Plan, model: ModelInUse, rows: Rows) -> Floats:
     """[customers, actions of the model]: between 0 and 1, and the catalogue's base rate for what is no number.
 
+    They are rounded to float32, in which records keep them.
+
     Raises:
         Exception: whatever the model does.
     """
     outputs = model.run(rows)
     given = outputs if model.in_order else outputs[:, model.columns]
-    clipped: Floats = np.minimum(np.maximum(given, 0.0), 1.0)
+    clipped: Floats = np.minimum(np.maximum(given, 0.0), 1.0).astype(np.float32).astype(np.float64)
     if math.isfinite(clipped.sum()):  # one sum tells, nearly always, that all of them are numbers
         return clipped
     return np.where(np.isfinite(given), clipped, plan.base_propensity[model.actions])

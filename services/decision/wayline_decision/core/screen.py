@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from wayline.catalog.rules import Evaluated
 from wayline_decision.core.known import Judged, Known, Situation
-from wayline_decision.core.plan import Indices, Plan
+from wayline_decision.core.plan import Plan
 
 NOTHING = Evaluated([], {})
 
@@ -30,7 +28,7 @@ def judge(plan: Plan, known: Known, activation: Callable[[], Any]) -> Judged:
         evaluated = plan.lasting.evaluate(activation()) if plan.lasting.expressions else NOTHING
         weights = plan.lasting_weights.evaluate(activation()).values if plan.lasting_weights.expressions else []
         first = plan.keeps[: len(evaluated.values)]
-        passed = _keep((1 << len(plan.rows)) - 1, evaluated.values, first)
+        passed = _keep(plan.everything, evaluated.values, first)
         judged = known.judged = Judged(passed, evaluated.values, evaluated.errors, weights)
     return judged
 
@@ -71,7 +69,15 @@ def _keep(passed: int, values: Sequence[bool], keeps: Sequence[int]) -> int:
     return passed
 
 
-def indices_of(mask: int, width: int) -> Indices:
-    """The set bits of `mask`, ascending, as an index array; `width` is the number of rows."""
-    data = mask.to_bytes((width + 7) // 8, "little")
-    return np.flatnonzero(np.unpackbits(np.frombuffer(data, np.uint8), bitorder="little"))
+def eligible(plan: Plan, screened: Screened) -> int:
+    """The rows that meet their conditions of eligibility, whatever the others say, as a bit set."""
+    return _keep(plan.everything, screened.met, plan.keeps_eligible)
+
+
+def forced(plan: Plan, screened: Screened) -> int:
+    """The rows of actions that are forced now, as a bit set."""
+    mask = plan.always_forced
+    for condition, rows in plan.forced_by.items():
+        if screened.met[condition]:
+            mask |= rows
+    return mask

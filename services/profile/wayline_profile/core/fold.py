@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
+from zoneinfo import available_timezones
 
+from wayline.catalog.contact import Outcome
 from wayline.catalog.fields import Default
 from wayline.catalog.model import AffinityTrait, Catalog, CountTrait, DistinctTrait, MomentTrait, SumTrait
+from wayline.identity import identity_key
 from wayline.v1 import events_pb2, profile_pb2
+from wayline_profile.core.contacts import fold_contacts, outcomes_by_event, united
 from wayline_profile.core.folders import Folder, folders_of, text_of
+from wayline_profile.core.identifiers import identifiers_of
 
 MAX_ATTRIBUTES = 200
 MAX_CONSENTS = 50
@@ -16,6 +22,7 @@ _STATEFUL = (CountTrait, SumTrait, MomentTrait, DistinctTrait, AffinityTrait)
 
 Event = events_pb2.Event
 Profile = profile_pb2.Profile
+_Dated = profile_pb2.Attribute | profile_pb2.TimeZoneState | profile_pb2.Origin
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +40,14 @@ class Subscription:
 
 @dataclass(frozen=True, slots=True)
 class Definitions:
-    """The declared traits, arranged for folding."""
+    """The declared traits and outcomes, arranged for folding."""
 
     folders: Mapping[str, Folder]
     tracks: Mapping[str, tuple[Subscription, ...]]
     pages: tuple[Subscription, ...]
     screens: tuple[Subscription, ...]
+    outcomes: Mapping[str, Outcome]
+    """Name of a track event to the outcome that it tells."""
 
     def subscriptions(self, event: Event) -> tuple[Subscription, ...]:
         """Who wants the event."""
@@ -52,7 +61,7 @@ class Definitions:
 
 
 def definitions_of(catalog: Catalog) -> Definitions:
-    """Arrange a catalogue's traits. 'page' and 'screen' stand for every page and every screen."""
+    """Arrange a catalogue's traits and outcomes. 'page' and 'screen' stand for every page and every screen."""
     folders = folders_of(catalog)
     by_name: dict[str, list[Subscription]] = {}
     for name, trait in catalog.traits.items():
@@ -60,7 +69,8 @@ def definitions_of(catalog: Catalog) -> Definitions:
             for event in trait.event:
                 by_name.setdefault(event, []).append(Subscription(name, folders[name], trait.where))
     tracks = {name: tuple(wanted) for name, wanted in by_name.items()}
-    return Definitions(folders, tracks, tracks.pop("page", ()), tracks.pop("screen", ()))
+    pages, screens = tracks.pop("page", ()), tracks.pop("screen", ())
+    return Definitions(folders, tracks, pages, screens, outcomes_by_event(catalog.outcomes))
 
 
 def timestamp_ms(event: Event) -> int:
@@ -87,10 +97,16 @@ def fold_into(profile: Profile, event: Event, definitions: Definitions) -> None:
     profile.event_count += 1
     profile.last_seen_ms = max(profile.last_seen_ms, at_ms)
     profile.first_seen_ms = min(profile.first_seen_ms or at_ms, at_ms)
-    if event.context.HasField("consent"):
+    _fold_origin(profile, event, at_ms)
+    context = event.context
+    if context.HasField("consent"):
         _fold_consent(profile, event, at_ms)
+    if context.timezone:
+        _fold_timezone(profile, event, at_ms)
     if event.type == events_pb2.EVENT_TYPE_IDENTIFY:
         _fold_attributes(profile, event, at_ms)
+    elif event.type == events_pb2.EVENT_TYPE_TRACK and event.name in definitions.outcomes:
+        fold_contacts(profile.contacts, event, definitions.outcomes[event.name], at_ms)
     for subscription in definitions.subscriptions(event):
         if not subscription.where or subscription.wants(event):
             subscription.folder.fold(profile.states[subscription.trait], event, at_ms)
@@ -114,7 +130,48 @@ def merge(profile: Profile, other: Profile, definitions: Definitions) -> Profile
             merged.states[name].CopyFrom(state)
         elif name in definitions.folders:
             definitions.folders[name].merge(merged.states[name], state)
+    if other.contacts:
+        del merged.contacts[:]
+        merged.contacts.extend(united(profile.contacts, other.contacts))
+    if other.HasField("timezone"):
+        _keep_later_zone(merged, other.timezone)
+    if other.HasField("origin"):
+        _keep_earlier_origin(merged, other.origin)
     return merged
+
+
+def _fold_origin(profile: Profile, event: Event, at_ms: int) -> None:
+    # Nearly every event is later than the first, and costs this comparison only.
+    if profile.HasField("origin") and at_ms > profile.origin.timestamp_ms:
+        return
+    pairs = identifiers_of(event)
+    if pairs:
+        key = identity_key(*pairs[0])
+        origin = profile_pb2.Origin(timestamp_ms=at_ms, message_id=event.message_id, identity_key=key)
+        _keep_earlier_origin(profile, origin)
+
+
+def _keep_earlier_origin(profile: Profile, origin: profile_pb2.Origin) -> None:
+    if not profile.HasField("origin") or _is_later(profile.origin, origin):
+        profile.origin.CopyFrom(origin)
+
+
+def _fold_timezone(profile: Profile, event: Event, at_ms: int) -> None:
+    name = event.context.timezone
+    if name in _zones():
+        zone = profile_pb2.TimeZoneState(name=name, timestamp_ms=at_ms, message_id=event.message_id)
+        _keep_later_zone(profile, zone)
+
+
+def _keep_later_zone(profile: Profile, zone: profile_pb2.TimeZoneState) -> None:
+    if not profile.HasField("timezone") or _is_later(zone, profile.timezone):
+        profile.timezone.CopyFrom(zone)
+
+
+@cache
+def _zones() -> frozenset[str]:
+    """The IANA names. 'localtime' would be another place on each machine, and 'Factory' is none."""
+    return frozenset(available_timezones() - {"localtime", "Factory"})
 
 
 def _fold_consent(profile: Profile, event: Event, at_ms: int) -> None:
@@ -146,8 +203,12 @@ def _keep_later(profile: Profile, name: str, stated: profile_pb2.Attribute) -> N
             profile.attributes[name].CopyFrom(stated)
         return
     held = profile.attributes[name]
-    if (stated.timestamp_ms, stated.message_id) > (held.timestamp_ms, held.message_id):
+    if _is_later(stated, held):
         held.CopyFrom(stated)
+
+
+def _is_later(one: _Dated, other: _Dated) -> bool:
+    return (one.timestamp_ms, one.message_id) > (other.timestamp_ms, other.message_id)
 
 
 def _text(value: Default) -> str:

@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from wayline.identity import foremost, identity_key, normalise
+from wayline.identity import foremost, identity_key
 from wayline.v1 import events_pb2, profile_pb2
 from wayline_profile.core.fold import Definitions, fold_into, merge, timestamp_ms
+from wayline_profile.core.identifiers import Pair, linked
 
 MAX_IDENTIFIERS = 100
 
 Profile = profile_pb2.Profile
-Pair = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,31 +56,6 @@ class Commit:
     poison: int = 0
     created: int = 0
     """Customers more; negative when more were merged than came."""
-
-
-def identifiers_of(event: events_pb2.Event) -> list[Pair]:
-    """The identifiers that an event names, normalised, foremost first. An identify's e-mail address is one."""
-    pairs: list[Pair] = []
-    if event.user_id:
-        pairs.append(("user_id", normalise("user_id", event.user_id)))
-    if event.type == events_pb2.EVENT_TYPE_IDENTIFY and "email" in event.traits.fields:
-        email = normalise("email", event.traits.fields["email"].string_value)
-        if 0 < len(email) <= 256:
-            pairs.append(("email", email))
-    if event.anonymous_id:
-        pairs.append(("anonymous_id", normalise("anonymous_id", event.anonymous_id)))
-    if event.type == events_pb2.EVENT_TYPE_ALIAS and event.previous_id:
-        # The Segment spec does not say which kind the former id was, so both lead to the customer.
-        former = normalise("user_id", event.previous_id)
-        pairs += [("user_id", former), ("anonymous_id", former)]
-    return pairs
-
-
-def linked(event: events_pb2.Event) -> list[Pair]:
-    """The identifiers that the event says belong together: all for identify and alias, else the foremost only."""
-    pairs = identifiers_of(event)
-    links = event.type in (events_pb2.EVENT_TYPE_IDENTIFY, events_pb2.EVENT_TYPE_ALIAS)
-    return pairs if links else pairs[:1]
 
 
 class Projector:

@@ -92,6 +92,9 @@ def view_of(profile: profile_pb2.Profile, reading: Reading, now_ms: int, version
         traits=reading.schema.traits(**values).SerializeToString(deterministic=True),
         consents={purpose: said.granted for purpose, said in profile.consents.items()},
         valid_until_ms=until_ms,
+        contacts=[state.contact for state in profile.contacts],
+        timezone=profile.timezone.name,
+        lot=profile.origin.identity_key,
     )
 
 

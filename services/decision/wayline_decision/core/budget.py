@@ -1,0 +1,169 @@
+"""Budgets: how often an action may be chosen over all customers, in total and by the day.
+
+A counter is named after what it counts: `ACTION.total`, and `ACTION.2026-11-23` for one day. The names do not depend on
+the catalogue's revision, so that counts go on when it changes.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from wayline.catalog.model import Catalog
+from wayline_decision.core.timetable import milliseconds
+
+TOTAL = "total"
+
+
+class Exhausted(NamedTuple):
+    """Whose budget is used up."""
+
+    mask: int
+    """Their rows, as a bit set."""
+    actions: tuple[str, ...]
+    """Their ids, ascending."""
+
+
+class Limit(NamedTuple):
+    """The budget of one action."""
+
+    total: int | None
+    per_day: int | None
+    zone: ZoneInfo
+    """Of the day."""
+    rows: tuple[int, ...]
+
+
+NOTHING = Exhausted(0, ())
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetPlan:
+    """Every action that has a budget."""
+
+    limits: Mapping[str, Limit]
+    """By action id, ascending."""
+
+    @property
+    def empty(self) -> bool:
+        """Whether no action has a budget."""
+        return not self.limits
+
+    def counters(self, action: str, now: datetime) -> tuple[str, ...]:
+        """The counters that go up when the action is chosen now; none when it has no budget."""
+        limit = self.limits.get(action)
+        return () if limit is None else _counters(action, limit, lambda zone: now.astimezone(zone).date())
+
+    def all_counters(self, now: datetime) -> list[str]:
+        """Those of all actions."""
+        today = _days(now)
+        return [name for action, limit in self.limits.items() for name in _counters(action, limit, today)]
+
+    def limit(self, counter: str) -> int | None:
+        """How far a counter may go. None: nothing limits it (any more)."""
+        action, _, span = counter.rpartition(".")
+        limit = self.limits.get(action)
+        if limit is None:
+            return None
+        return limit.total if span == TOTAL else limit.per_day
+
+    def exhausted(self, used: Mapping[str, int], now: datetime) -> Exhausted:
+        """Whose budget is used up now.
+
+        Args:
+            used: by counter; what is not there was not used.
+            now: with an offset.
+        """
+        today = _days(now)
+        actions = [
+            action
+            for action, limit in self.limits.items()
+            if (limit.total is not None and used.get(f"{action}.{TOTAL}", 0) >= limit.total)
+            or (limit.per_day is not None and used.get(f"{action}.{today(limit.zone)}", 0) >= limit.per_day)
+        ]
+        return Exhausted(self.rows_of(actions), tuple(actions)) if actions else NOTHING
+
+    def rows_of(self, actions: Iterable[str]) -> int:
+        """The rows of actions that have a budget, as a bit set: for a replay, which knows whose was used up."""
+        mask = 0
+        for action in actions:
+            for row in self.limits[action].rows if action in self.limits else ():
+                mask |= 1 << row
+        return mask
+
+    def next_day_ms(self, now: datetime) -> int:
+        """When the first of the budgets by the day begins anew, since 1970; 0: there are none."""
+        zones = {limit.zone for limit in self.limits.values() if limit.per_day is not None}
+        return min((_next_midnight_ms(now, zone) for zone in zones), default=0)
+
+    def why(self, action: str, now: datetime) -> tuple[str, str]:
+        """What is used up when an action is exhausted, and what would have to change.
+
+        A record holds no counts, so that both limits are named where an action has both.
+
+        Raises:
+            KeyError: the action has no budget.
+        """
+        limit = self.limits[action]
+        parts = [f"{limit.total:,} in total"] if limit.total is not None else []
+        change = "its budget would have to be larger"
+        if limit.per_day is not None:
+            parts.append(f"{limit.per_day:,} a day")
+            tomorrow = now.astimezone(limit.zone).date() + timedelta(days=1)
+            change += f", or the day {tomorrow} {limit.zone.key}" + (
+                " if the total is not used up" if limit.total else ""
+            )
+        return f"its budget of {' or '.join(parts)} is used up", change
+
+
+def compile_budgets(catalog: Catalog, action_of_row: Sequence[str]) -> BudgetPlan:
+    """The budgets of a catalogue.
+
+    Args:
+        catalog: has passed `wayline.catalog.check`.
+        action_of_row: [T] the id of each row's action.
+    """
+    rows_of: defaultdict[str, list[int]] = defaultdict(list)
+    for row, action_id in enumerate(action_of_row):
+        rows_of[action_id].append(row)
+    return BudgetPlan(
+        {
+            action.id: Limit(
+                action.budget.total,
+                action.budget.per_day,
+                ZoneInfo(action.budget.timezone or catalog.timezone),
+                tuple(rows_of[action.id]),
+            )
+            for _, _, action in sorted(catalog.actions(), key=lambda one: one[2].id)
+            if action.budget
+        }
+    )
+
+
+def _counters(action: str, limit: Limit, today: Callable[[ZoneInfo], date]) -> tuple[str, ...]:
+    spans = (
+        *([TOTAL] if limit.total is not None else []),
+        *([today(limit.zone)] if limit.per_day is not None else []),
+    )
+    return tuple(f"{action}.{span}" for span in spans)
+
+
+def _days(now: datetime) -> Callable[[ZoneInfo], date]:
+    """Today by zone, each looked up once."""
+    known: dict[ZoneInfo, date] = {}
+
+    def today(zone: ZoneInfo) -> date:
+        if zone not in known:
+            known[zone] = now.astimezone(zone).date()
+        return known[zone]
+
+    return today
+
+
+def _next_midnight_ms(now: datetime, zone: ZoneInfo) -> int:
+    tomorrow = now.astimezone(zone).date() + timedelta(days=1)
+    return milliseconds(datetime.combine(tomorrow, time(), zone))

@@ -1,0 +1,254 @@
+"""Slots: who of those that may stand in a placement stands in it, and with what chance."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wayline.catalog.arbitration import Exploration
+from wayline_decision.core.arbitrate import per_propensity, ranked
+from wayline_decision.core.bitset import bits, indices_of
+from wayline_decision.core.company import Company
+from wayline_decision.core.explore import logit, pick, spread, thompson
+from wayline_decision.core.known import Floats, Race, Standing
+from wayline_decision.core.noise import Noise, uniforms
+from wayline_decision.core.plan import PlacementPlan, Plan
+
+GREEDY = Exploration()
+NOISE = Noise()
+MAX_KEPT_RACES = 2
+"""Of one customer: 2 kB each for 50 candidates."""
+_STEP = 0x9E3779B97F4A7C15
+_MASK = (1 << 64) - 1
+Singles = NDArray[np.float32]
+_GONE = -1.0
+"""Below every priority."""
+
+
+class Choice(NamedTuple):
+    """A row for the next slot."""
+
+    row: int
+    selection_probability: float | None
+    """The chance that it was to be this row, given the slots before; None: it was drawn by Thompson sampling."""
+    drawn: float | None = None
+    """The propensity that was drawn."""
+
+
+class Dice:
+    """A seed for each time that something is drawn for one decision."""
+
+    __slots__ = ("_state",)
+
+    def __init__(self, seed: int) -> None:
+        """Begin with the decision's seed."""
+        self._state = seed
+
+    def roll(self) -> int:
+        """The next seed, 64 bits."""
+        self._state = (self._state + _STEP) & _MASK
+        return self._state
+
+
+class Contest(NamedTuple):
+    """One placement to fill."""
+
+    placement: PlacementPlan
+    slots: int
+    open: int
+    """The rows that may stand in it, as a bit set."""
+    forced: int
+    """Those of them that come first, as a bit set."""
+    exploration: Exploration
+    gate: Callable[[Sequence[int]], int] | None = None
+    """The rows, as a bit set, that the contact policy no longer lets through once these rows are promised; None: what
+    is promised in one response makes no difference.
+    """
+
+
+def fill(plan: Plan, standing: Standing, contest: Contest, company: Company, dice: Dice) -> list[Choice]:
+    """Fill the slots of a placement, best first; `company` grows by who was chosen.
+
+    Forced actions come first, then the tiers of the catalogue's priorities, one after the other; exploration is among
+    those of one tier. Every slot is a contest of its own among those that are left, so the chance of a ranking is the
+    product of its slots' chances.
+    """
+    chosen: list[Choice] = []
+    if contest.forced:
+        _fill_from(plan, standing, contest._replace(exploration=GREEDY), contest.forced, company, dice, chosen)
+    rest = contest.open & ~contest.forced
+    for tier in plan.tiers:
+        if len(chosen) >= contest.slots:
+            break
+        _fill_from(plan, standing, contest, rest & tier, company, dice, chosen)
+    return chosen
+
+
+def _fill_from(
+    plan: Plan, standing: Standing, contest: Contest, rows: int, company: Company, dice: Dice, chosen: list[Choice]
+) -> None:
+    # Whether a bundle fits, and whom a shared cap lets through, depends on who was chosen: one slot at a time then.
+    one_by_one = bool(plan.company.bundled) or contest.gate is not None
+    greedy = contest.exploration.method == "none" and not contest.placement.diversity
+    while (left := contest.slots - len(chosen)) > 0:
+        among = rows & ~company.shut
+        if one_by_one:
+            among = _fitting(plan, contest, among, left, company, chosen)
+        if not among:
+            return
+        slots = 1 if one_by_one else left
+        if greedy:
+            picks = _in_order(plan, standing, contest, among, slots, company)
+        else:
+            picks = _by_contest(plan, standing, contest, among, slots, company, dice, chosen)
+        chosen += picks
+        if not one_by_one:
+            return
+        for row in company.partners(plan.rows[picks[0].row].action, among, left) or ():
+            company.join(plan.rows[row].action)
+            chosen.append(Choice(row, 1.0))
+
+
+def _fitting(plan: Plan, contest: Contest, among: int, left: int, company: Company, chosen: Sequence[Choice]) -> int:
+    """The rows of `among` that can go out, their bundles whole, without breaking a cap that is shared."""
+    gate, promised = contest.gate, [one.row for one in chosen]
+    if gate is not None:
+        among &= ~gate(promised)
+    for row in bits(among & plan.company.bundled):
+        partners = company.partners(plan.rows[row].action, among, left)
+        if partners is None or (gate is not None and not _all_pass(gate, promised, [row, *partners])):
+            among &= ~(1 << row)
+    return among
+
+
+def _all_pass(gate: Callable[[Sequence[int]], int], promised: Sequence[int], rows: Sequence[int]) -> bool:
+    return not any(gate([*promised, *rows[:at]]) >> row & 1 for at, row in enumerate(rows))
+
+
+def _in_order(
+    plan: Plan, standing: Standing, contest: Contest, among: int, slots: int, company: Company
+) -> list[Choice]:
+    """The first rows of the ranking that the company takes."""
+    enough = slots * contest.placement.most_per_action
+    if plan.company.excludes or plan.company.most:
+        enough = len(plan.rows)
+    picks: list[Choice] = []
+    for row in ranked(plan, standing, among, enough):
+        if not company.shut >> row & 1:
+            picks.append(Choice(row, 1.0))
+            company.join(plan.rows[row].action)
+            if len(picks) == slots:
+                break
+    return picks
+
+
+def _by_contest(
+    plan: Plan,
+    standing: Standing,
+    contest: Contest,
+    among: int,
+    slots: int,
+    company: Company,
+    dice: Dice,
+    chosen: Sequence[Choice],
+) -> list[Choice]:
+    """Slot by slot, whoever wins among those that are left."""
+    exploration, placement = contest.exploration, contest.placement
+    race = _race(plan, standing, among, one_each=placement.most_per_action > 1)
+    slots = min(slots, len(race.rows))
+    drawn, prices, lots = _draws(plan, standing, race, exploration, slots, dice.roll())
+    variety = _variety(plan, race, placement.diversity, chosen) if placement.diversity else None
+    gone: list[int] = []
+    picks: list[Choice] = []
+    for slot in range(slots):
+        if len(gone) == len(race.rows):
+            break
+        price = race.priority if prices is None else prices[slot]
+        if variety is not None:
+            price = price * variety
+        if lots is not None:
+            left = np.delete(np.arange(len(race.rows)), gone)
+            found, chance = pick(exploration, price[left], lots[slot])
+            at = int(left[found])
+            picks.append(Choice(race.rows[at], chance))
+        else:
+            if gone:
+                price = price.copy() if prices is None and variety is None else price
+                price[gone] = _GONE
+            at = int(price.argmax())
+            picks.append(
+                Choice(race.rows[at], 1.0) if drawn is None else Choice(race.rows[at], None, drawn.item(slot, at))
+            )
+        gone += _join(plan, race, at, company, among)
+        if variety is not None:
+            variety[plan.group_of[race.actions] == plan.group_of[race.actions[at]]] *= 1.0 - placement.diversity
+    return picks
+
+
+def _draws(
+    plan: Plan, standing: Standing, race: Race, exploration: Exploration, slots: int, seed: int
+) -> tuple[Singles | None, Floats | None, Sequence[float] | None]:
+    """What is drawn for so many slots: [slots, K] propensities and priorities, or one number for each slot."""
+    if exploration.method == "thompson":
+        drawn = thompson(race.logit, race.spread, NOISE.normals(seed, slots * len(race.rows)))
+        return drawn, _priced(plan, standing, race, drawn), None
+    if exploration.method == "none":
+        return None, None, None
+    return None, None, uniforms(seed, slots)
+
+
+def _variety(plan: Plan, race: Race, diversity: float, chosen: Sequence[Choice]) -> Floats:
+    """[K] by how much the groups that the placement holds already lower priorities."""
+    groups = plan.group_of[race.actions]
+    variety = np.ones(len(groups))
+    for one in chosen:
+        variety[groups == plan.actions[plan.rows[one.row].action].group] *= 1.0 - diversity
+    return variety
+
+
+def _join(plan: Plan, race: Race, at: int, company: Company, among: int) -> list[int]:
+    """Who is out of the race now that candidate `at` was chosen: it, and whom it excludes."""
+    before = company.shut
+    company.join(int(race.actions[at]))
+    if not (plan.company.excludes or plan.company.most):
+        return [at]
+    newly = company.shut & ~before & among
+    return [place for place, row in enumerate(race.rows) if newly >> row & 1]
+
+
+def _race(plan: Plan, standing: Standing, among: int, *, one_each: bool) -> Race:
+    race = standing.races.get(among)
+    if race is None:
+        rows = indices_of(among, len(plan.rows))
+        actions = plan.action_of[rows]
+        if one_each:  # of several treatments of an action, the first
+            first = np.flatnonzero(np.diff(actions, prepend=-1))
+            rows, actions = rows[first], actions[first]
+        propensity = standing.propensity[actions]
+        race = Race(
+            rows.tolist(),
+            actions,
+            standing.row_priority[rows],
+            logit(propensity),
+            spread(propensity, standing.evidence[actions]),
+            per_propensity(plan, standing.weights)[actions],
+        )
+        if len(standing.races) >= MAX_KEPT_RACES:
+            standing.races.clear()
+        standing.races[among] = race
+    return race
+
+
+def _priced(plan: Plan, standing: Standing, race: Race, drawn: Singles) -> Floats:
+    """[slots, K] the priorities that drawn propensities come to."""
+    if plan.formula is not None:
+        actions = race.actions
+        return plan.formula(
+            drawn.astype(np.float64), standing.weights[actions], plan.value[actions], plan.lever[actions]
+        )
+    exponent = plan.arbitration.propensity
+    prices: Floats = (drawn if exponent == 1 else drawn**exponent) * race.unit
+    return prices

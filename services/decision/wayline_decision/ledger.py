@@ -1,0 +1,138 @@
+"""What decisions take from each other: budgets, and the contacts of a customer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from wayline.bus import EVENT_SUBJECTS
+from wayline.catalog.contact import DECISION_EVENT
+from wayline.identity import partition_of
+from wayline.publish import AckedPublisher, Message
+from wayline.v1 import events_pb2
+from wayline_decision.budgets import Budgets
+from wayline_decision.core.budget import NOTHING
+from wayline_decision.core.contact import Met
+from wayline_decision.core.decide import Decision, Limits
+from wayline_decision.core.known import Known
+from wayline_decision.core.plan import Plan
+from wayline_decision.records import RecordLog
+from wayline_decision.reservations import Reservations
+
+SOURCE = "wayline"
+
+
+class Customer(NamedTuple):
+    """Whose contacts are counted."""
+
+    key: str | bytes
+    """The profile's id; while there is no profile, the identity key that was asked for."""
+    identifier: events_pb2.Identifier
+
+
+class Ledger:
+    """Says what is left, and takes what was chosen. Call both within one turn of the engine: then one replica never
+    gives the same contact away twice.
+    """
+
+    def __init__(
+        self,
+        *,
+        reservations: Reservations | None = None,
+        budgets: Budgets | None = None,
+        told: RecordLog[events_pb2.Event] | None = None,
+    ) -> None:
+        """Put together.
+
+        Args:
+            reservations: of contacts; None: with the usual limits.
+            budgets: of actions; None: there are none.
+            told: takes the events by which profiles learn what was decided; None: they do not.
+        """
+        self._reservations = Reservations() if reservations is None else reservations
+        self._budgets = budgets
+        self._told = told
+
+    def limits(
+        self, plan: Plan, customer: Customer, known: Known | None, now: datetime
+    ) -> tuple[Limits, Sequence[str]]:
+        """What is left for a customer's next decision, and the actions whose budget is used up."""
+        exhausted, reserved = NOTHING, _NONE
+        if self._budgets is not None and not plan.budgets.empty:
+            exhausted = self._budgets.exhausted(plan.budgets, now)
+        if not plan.contact.empty and self._reservations.holds_any(customer.key):
+            shown = {(one.outcome, one.decision_id, one.action) for one in known.contacts} if known else frozenset()
+            reserved = self._reservations.held(customer.key, shown, int(now.timestamp() * 1_000))
+        if not exhausted.mask and not reserved:
+            return _EVERYTHING
+        return Limits(exhausted.mask, reserved), exhausted.actions
+
+    def take(self, plan: Plan, customer: Customer, decision: Decision, decision_id: str, now: datetime) -> None:
+        """Take what was chosen."""
+        contacts, budgets = not plan.contact.empty, self._budgets is not None and not plan.budgets.empty
+        if not contacts and not budgets:
+            return
+        chosen = [
+            (plan.rows[one.row].action_id, filled.placement.channel)
+            for filled in decision.placements
+            for one in filled.chosen
+        ]
+        if not chosen:
+            return
+        if budgets and self._budgets is not None:
+            self._budgets.take([action for action, _ in chosen], now)
+        if contacts:
+            now_ms = int(now.timestamp() * 1_000)
+            promised = [Met("impression", action, channel, now_ms, decision_id) for action, channel in chosen]
+            self._reservations.reserve(customer.key, promised, now_ms)
+            if plan.contact.counts_decisions and self._told is not None:
+                self._told.append(_event(customer.identifier, chosen, decision_id, now))
+
+
+def told_log(publisher: AckedPublisher, partitions: int, *, max_bytes: int) -> RecordLog[events_pb2.Event]:
+    """What takes the events by which profiles learn what was decided, to the event stream of so many partitions."""
+
+    def messages(events: Sequence[events_pb2.Event]) -> list[Message]:
+        return [
+            Message(
+                EVENT_SUBJECTS.replace("*", str(partition_of(_customer(event).strip(), partitions))),
+                event.SerializeToString(),
+                event.message_id,
+            )
+            for event in events
+        ]
+
+    return RecordLog(
+        publisher, max_bytes=max_bytes, what="decision_events", size=events_pb2.Event.ByteSize, messages=messages
+    )
+
+
+def _customer(event: events_pb2.Event) -> str:
+    return event.properties.fields["customer"].struct_value.fields["value"].string_value
+
+
+def _event(
+    identifier: events_pb2.Identifier, chosen: Sequence[tuple[str, str]], decision_id: str, now: datetime
+) -> events_pb2.Event:
+    """An event like any other, so that what was decided is folded once, whatever dies meanwhile."""
+    event = events_pb2.Event(
+        message_id=f"decision-{decision_id}",
+        type=events_pb2.EVENT_TYPE_TRACK,
+        name=DECISION_EVENT,
+        source=SOURCE,
+    )
+    event.timestamp.FromDatetime(now)
+    event.received_at.FromDatetime(now)
+    event.properties.update(
+        {
+            "decision_id": decision_id,
+            "customer": {"kind": identifier.kind, "value": identifier.value},
+            "selections": [{"action": action, "channel": channel} for action, channel in chosen],
+        }
+    )
+    return event
+
+
+_NONE: tuple[Met, ...] = ()
+_EVERYTHING: tuple[Limits, Sequence[str]] = (Limits(), ())

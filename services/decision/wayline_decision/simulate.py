@@ -1,0 +1,155 @@
+"""`python -m wayline_decision.simulate`: what another catalogue or model would have decided, and what it is worth.
+
+Reads one `Job` as JSON on standard input. Writes lines of JSON on standard output: any number of
+`{"progress": {"step", "done", "total"}}`, then `{"result": …}` or `{"error": …}`. The command line shows them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from nats.js import JetStreamContext
+from nats.js.errors import BucketNotFoundError
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+
+from wayline import logging
+from wayline.bus import CATALOG_BUCKET, connect
+from wayline.catalog.model import Catalog
+from wayline.catalog.store import CatalogStore
+from wayline.errors import InvalidField, NotFound, WaylineError
+from wayline.registry import open_registry
+from wayline.v1 import decision_pb2
+from wayline_decision.compare import Comparison
+from wayline_decision.core.compile import compile_plan
+from wayline_decision.core.plan import Plan
+from wayline_decision.history import Rewards, decisions, rewards
+from wayline_decision.models import Loaded, fit, load
+
+BATCH = 256
+Report = Callable[[str, int, int], None]
+"""Told the step, and how much of how much is done."""
+
+
+class Job(BaseModel):
+    """What to simulate."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    nats_url: str
+    since: AwareDatetime
+    catalog: Catalog | None = None
+    """It must have passed `wayline.catalog.check`. None: the current one."""
+    models: dict[str, int] = {}
+    """Model to the version that scores. Those that are not here: their champions."""
+    reward: Literal["auto", "click", "conversion"] = "auto"
+    """auto: conversions where there are any, else clicks."""
+    segments: tuple[str, ...] = ()
+
+
+async def simulate(job: Job, js: JetStreamContext, report: Report) -> dict[str, Any]:
+    """Decide all recorded questions anew, and compare; see docs/simulation.md for the result.
+
+    Raises:
+        WaylineError: there is nothing to simulate with, or nothing was recorded.
+    """
+    now = datetime.now(UTC)
+    revision, current = await _current(js)
+    catalog = job.catalog or current
+    if catalog is None:
+        raise NotFound("no catalogue was applied yet; give one with --catalog")
+    plan = await asyncio.to_thread(compile_plan, catalog, revision)
+    variants = await asyncio.to_thread(plans_of, plan, await _revisions(store, plan))
+    loaded = await _load(js, plan, job.models)
+    state = await asyncio.to_thread(fitted, plan, variants, loaded)
+    kind, outcomes = await _rewards(job, js, [one for one in (catalog, current) if one], report)
+    comparison = Comparison(state, outcomes.of, job.segments)
+    batch: list[decision_pb2.DecisionRecord] = []
+    async for record in decisions(js, job.since, lambda done, total: report("Decide anew", done, total)):
+        batch.append(record)
+        if len(batch) == BATCH:
+            await asyncio.to_thread(comparison.add, batch)
+            batch = []
+    await asyncio.to_thread(comparison.add, batch)
+    return {
+        "since": job.since.isoformat(),
+        "until": now.isoformat(),
+        "catalog": {"name": catalog.name, "revision": None if job.catalog else revision},
+        "models": {name: one.version for name, one in sorted(loaded.items())},
+        "skipped": dict(comparison.skipped),
+        "placements_gone": dict(comparison.gone),
+        "changes": comparison.changes.as_dict(),
+        "value": {"reward": kind, "outcomes": len(outcomes), **await asyncio.to_thread(comparison.evidence.as_dict)},
+    }
+
+
+async def _current(js: JetStreamContext) -> tuple[int, Catalog | None]:
+    try:
+        store = CatalogStore(await js.key_value(CATALOG_BUCKET))
+    except BucketNotFoundError:
+        return 0, None
+    revision = await store.current_revision()
+    return revision, await store.fetch(revision) if revision else None
+
+
+async def _load(js: JetStreamContext, plan: Plan, wanted: Mapping[str, int]) -> dict[str, Loaded]:
+    """The models that the plan asks for, in the wanted versions, else their champions."""
+    for name in wanted:
+        if name not in plan.models:
+            known = ", ".join(sorted(plan.models)) or "none"
+            raise InvalidField("model", f"expected one that an action of the catalogue names ({known}), got '{name}'")
+    loaded: dict[str, Loaded] = {}
+    if plan.models:
+        registry = await open_registry(js)
+        champions = {model.name: model.champion for model in await registry.list()}
+        for name in sorted(plan.models):
+            if version := wanted.get(name) or champions.get(name, 0):
+                loaded[name] = await load(registry, name, version)
+    return loaded
+
+
+async def _rewards(job: Job, js: JetStreamContext, catalogs: list[Catalog], report: Report) -> tuple[str, Rewards]:
+    """The outcomes that count. The events that tell them are named by the catalogue then and by the one to try."""
+    conversion = {name for one in catalogs for name in one.outcomes.conversion}
+    click = {name for one in catalogs for name in one.outcomes.click} - conversion
+    kinds = {"conversion": conversion, "click": click}
+    found = await rewards(
+        js, job.since, list(kinds.values()), lambda done, total: report("Read the outcomes", done, total)
+    )
+    by_kind = dict(zip(kinds, found, strict=True))
+    kind = job.reward
+    if kind == "auto":
+        kind = "conversion" if by_kind["conversion"] or not by_kind["click"] else "click"
+    return kind, by_kind[kind]
+
+
+def main() -> None:
+    """Read the job, do it, and say how it went."""
+    logging.configure("simulate", "WARNING")
+    job = Job.model_validate_json(sys.stdin.buffer.read())
+
+    async def run() -> dict[str, Any]:
+        async with connect(job.nats_url, "simulate") as nc:
+            return await simulate(
+                job,
+                nc.jetstream(),
+                lambda step, done, total: _say("progress", {"step": step, "done": done, "total": total}),
+            )
+
+    try:
+        _say("result", asyncio.run(run()))
+    except WaylineError as error:
+        _say("error", str(error))
+        sys.exit(1)
+
+
+def _say(kind: str, value: Any) -> None:
+    print(json.dumps({kind: value}, allow_nan=False), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,162 @@
+"""What is decided with: a plan, its models, and the variants of both that experiments ask for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+from typing import NamedTuple
+
+from wayline.catalog.experiments import Arm
+from wayline.catalog.model import Catalog
+from wayline.catalog.store import CatalogStore
+from wayline_decision.codec import Situations
+from wayline_decision.core.compile import compile_plan
+from wayline_decision.core.experiments import Assignment
+from wayline_decision.core.plan import Plan
+from wayline_decision.core.score import Models
+from wayline_decision.models import Loaded, fit
+from wayline_decision.wire import Writer
+
+
+class Variant(NamedTuple):
+    """What an arm changes."""
+
+    catalog: int | None
+    formula: str | None
+    models: tuple[tuple[str, str], ...]
+
+
+AS_IS = Variant(None, None, ())
+MAX_VARIANTS = 50
+
+
+def variant_of(arm: Arm | Assignment) -> Variant:
+    """What an arm changes; `AS_IS` when that is nothing that takes another plan."""
+    return Variant(arm.catalog, arm.formula, tuple(sorted(arm.models.items())))
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A plan and the models that fit it. Requests hold on to the one they began with."""
+
+    plan: Plan
+    models: Models
+    writer: Writer
+    situations: Situations
+    variants: Mapping[Variant, State] = field(default_factory=dict)
+
+
+def state_of(plan: Plan, models: Models, variants: Mapping[Variant, State] | None = None) -> State:
+    """Put a state together."""
+    versions = {model.name: model.version for model in models.in_use}
+    return State(plan, models, Writer(plan, versions), Situations(plan.schema), variants or {})
+
+
+def variants_asked_for(catalog: Catalog) -> list[Variant]:
+    """What the arms of all experiments come to, alone and together: a customer is in one of each layer at most.
+
+    Raises:
+        ValueError: there are more than `MAX_VARIANTS`.
+    """
+    layers: dict[str, list[tuple[int, Arm]]] = {}
+    for order, experiment in enumerate(catalog.experiments):
+        changing = [arm for arm in experiment.arms.values() if variant_of(arm) != AS_IS]
+        layers.setdefault(experiment.layer, []).extend((order, arm) for arm in changing)
+    found: set[Variant] = set()
+    for drawn in product(*([None, *arms] for arms in layers.values())):
+        arms = [arm for _, arm in sorted((one for one in drawn if one is not None), key=lambda one: one[0])]
+        found.add(_together(arms))
+        if len(found) > MAX_VARIANTS:
+            raise ValueError(f"experiments on catalogue, model or formula come to more than {MAX_VARIANTS} variants")
+    return sorted(found - {AS_IS}, key=repr)
+
+
+def _together(arms: Sequence[Arm]) -> Variant:
+    """As `Assignment` has it: of two that change the same, the first wins."""
+    models: dict[str, str] = {}
+    for arm in reversed(arms):
+        models |= arm.models
+    return Variant(
+        next((arm.catalog for arm in arms if arm.catalog is not None), None),
+        next((arm.formula for arm in arms if arm.formula is not None), None),
+        tuple(sorted(models.items())),
+    )
+
+
+def varied(catalog: Catalog, variant: Variant) -> Catalog:
+    """The catalogue as a variant has it; `variant.catalog` is the caller's business."""
+    if variant.formula is not None:
+        arbitration = catalog.arbitration.model_copy(update={"formula": variant.formula})
+        catalog = catalog.model_copy(update={"arbitration": arbitration})
+    if variant.models:
+        catalog = _with_models(catalog, dict(variant.models))
+    return catalog
+
+
+def plans_of(plan: Plan, catalogs: Mapping[int, Catalog]) -> dict[Variant, Plan]:
+    """The plans of all variants.
+
+    Args:
+        plan: the one for everybody.
+        catalogs: the revisions that arms name. A variant of one that is not here is left out: its customers get what
+            everybody gets.
+
+    Raises:
+        SchemaError, RuleError: a variant does not compile.
+    """
+    plans: dict[Variant, Plan] = {}
+    for variant in variants_asked_for(plan.catalog):
+        base = plan.catalog if variant.catalog is None else catalogs.get(variant.catalog)
+        if base is not None:
+            plans[variant] = compile_plan(varied(base, variant), plan.revision)
+    return plans
+
+
+async def catalogs_of(plan: Plan, store: CatalogStore) -> dict[int, Catalog]:
+    """The revisions that arms name.
+
+    Raises:
+        NotFound: one of them is not there.
+    """
+    revisions = {arm.catalog for one in plan.catalog.experiments for arm in one.arms.values() if arm.catalog}
+    return {revision: await store.fetch(revision) for revision in sorted(revisions)}
+
+
+def fitted(plan: Plan, plans: Mapping[Variant, Plan], champions: Mapping[str, Loaded]) -> State:
+    """The state of a plan, its variants, and the models that are there."""
+    variants = {variant: state_of(other, fit(other, champions)) for variant, other in plans.items()}
+    return state_of(plan, fit(plan, champions), variants)
+
+
+async def compiled(catalog: Catalog, revision: int, store: CatalogStore) -> tuple[Plan, dict[Variant, Plan]]:
+    """A plan and those of its variants, compiled off the loop.
+
+    Raises:
+        SchemaError, RuleError: they do not compile.
+        NotFound: an arm names a revision that is not there.
+    """
+    plan = await asyncio.to_thread(compile_plan, catalog, revision)
+    others = await catalogs_of(plan, store)
+    return plan, await asyncio.to_thread(plans_of, plan, others)
+
+
+def _with_models(catalog: Catalog, names: Mapping[str, str]) -> Catalog:
+    issues = []
+    for issue in catalog.issues:
+        groups = []
+        for group in issue.groups:
+            actions = [
+                action.model_copy(
+                    update={
+                        "propensity": action.propensity.model_copy(
+                            update={"model": names.get(action.propensity.model or "", action.propensity.model)}
+                        )
+                    }
+                )
+                for action in group.actions
+            ]
+            groups.append(group.model_copy(update={"actions": tuple(actions)}))
+        issues.append(issue.model_copy(update={"groups": tuple(groups)}))
+    return catalog.model_copy(update={"issues": tuple(issues)})

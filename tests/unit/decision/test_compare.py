@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from random import Random
+from typing import Any
+
+import pytest
+from tests.support.decisions import a_catalog, an_action
+from tests.support.records import Record, a_record
+
+from wayline.catalog.model import Catalog
+from wayline.errors import InvalidField
+from wayline_decision.compare import Comparison
+from wayline_decision.core.compile import compile_plan
+
+NOW = a_catalog([an_action("red", value=2), an_action("blue", value=1)])
+BLUE_FIRST = a_catalog([an_action("red", value=1), an_action("blue", value=2)])
+
+
+def compared(
+    catalog: Catalog,
+    records: Sequence[Record],
+    *,
+    segments: Sequence[str] = (),
+    rewarded: Sequence[tuple[str, str]] = (),
+    models: Any = (),
+) -> Comparison:
+    """The records, decided anew under `catalog`; decision and action are `rewarded`."""
+    comparison = Comparison(compile_plan(catalog, 1), models, lambda *one: float(one in set(rewarded)), segments)
+    comparison.add(records)
+    return comparison
+
+
+def changes(comparison: Comparison) -> dict[str, Any]:
+    return comparison.changes.as_dict()
+
+
+def test_the_same_catalogue_changes_nothing():
+    records = [a_record(NOW, {"hero": ["red"]}) for _ in range(20)]
+    found = changes(compared(NOW, records))
+    assert found["decisions"] == {"decisions": 20, "changed": 0, "share": 0}
+    assert found["actions"] == {"red": {"before": 20, "after": 20, "gained": 0, "lost": 0}}
+
+
+def test_another_value_lets_another_action_win():
+    found = changes(compared(BLUE_FIRST, [a_record(NOW, {"hero": ["red"]}) for _ in range(3)]))
+    assert found["decisions"] == {"decisions": 3, "changed": 3, "share": 1}
+    assert found["actions"]["blue"] == {"before": 0, "after": 3, "gained": 3, "lost": 0}
+    assert found["actions"]["red"] == {"before": 3, "after": 0, "gained": 0, "lost": 3}
+
+
+def test_a_new_rule_is_judged_by_the_profile_as_it_was_then_and_segments_show_whom_it_hits():
+    gold_only = a_catalog([an_action("red", value=2, eligibility="profile.tier == 'gold'"), an_action("blue", value=1)])
+    records = [a_record(NOW, {"hero": ["red"]}, profile={"tier": tier}) for tier in ("gold", "gold", "silver")]
+    records.append(a_record(NOW, {"hero": ["red"]}, known=False))
+    segments = changes(compared(gold_only, records, segments=["tier"]))["segments"]
+    assert segments["tier"] == {
+        "gold": {"decisions": 2, "changed": 0, "share": 0},
+        "(not known)": {"decisions": 1, "changed": 1, "share": 1},
+        "silver": {"decisions": 1, "changed": 1, "share": 1},
+    }
+    assert segments["personalisation"]["full"] == {"decisions": 3, "changed": 1, "share": pytest.approx(1 / 3)}
+    assert segments["personalisation"]["unknown_customer"]["changed"] == 1
+
+
+def test_rules_go_by_the_clock_of_the_decision_and_not_by_ours():
+    until_noon = a_catalog([an_action("red", eligibility="now < timestamp('2026-09-21T12:00:00.500Z')")])
+    before = a_record(NOW, {"hero": ["red"]})
+    after = a_record(NOW, {"hero": ["red"]})
+    after.decided_at.FromJsonString("2026-09-21T12:00:01Z")
+    assert changes(compared(until_noon, [before, after, before]))["actions"]["red"]["lost"] == 1
+
+
+def test_channels_are_told_apart():
+    both = {"mail": [{"id": "main", "placements": ["offer"]}], "web": [{"id": "main", "placements": ["hero"]}]}
+    catalog = a_catalog([an_action(name, treatments=one) for name, one in both.items()])
+    without_mail = a_catalog([an_action("web", treatments=both["web"])])
+    records = [a_record(catalog, {"hero": ["web"], "offer": ["mail"]}, consents={"email": True}) for _ in range(2)]
+    channels = changes(compared(without_mail, records))["channels"]
+    assert channels["web"] == {"decisions": 2, "changed": 0, "share": 0, "before": 2, "after": 2}
+    assert channels["mail"] == {"decisions": 2, "changed": 2, "share": 1, "before": 2, "after": 0}
+
+
+def test_a_placement_that_is_gone_stays_empty_and_is_named():
+    placements = {"list": {"channel": "web", "slots": 3}}
+    without_hero = a_catalog(
+        [an_action("red", treatments=[{"id": "main", "placements": ["list"]}])], placements=placements
+    )
+    records = [a_record(NOW, {"hero": ["red"], "list": []}), a_record(NOW, {"hero": ["red"]})]
+    comparison = compared(without_hero, records)
+    assert comparison.gone == {"hero": 2}
+    assert changes(comparison)["actions"] == {"red": {"before": 2, "after": 1, "gained": 1, "lost": 2}}
+
+
+def test_a_context_that_does_not_fit_is_left_out_and_said():
+    other = a_catalog([an_action("red")], context={"device": {"type": "integer"}})
+    comparison = compared(other, [a_record(NOW, {"hero": ["red"]}, context={"device": "phone"})])
+    assert comparison.skipped == {"context.device": 1}
+    assert changes(comparison)["decisions"]["decisions"] == 0
+
+
+def test_a_segment_is_a_declared_trait_of_text():
+    with pytest.raises(InvalidField, match=r"segment: expected a trait of type string \(tier\), got 'views'"):
+        compared(NOW, [], segments=["views"])
+
+
+def explored(
+    count: int, share_of_blue: float, takes: Mapping[str, float]
+) -> tuple[list[Record], list[tuple[str, str]]]:
+    """Records of a policy that shows blue now and then, and how often each is taken: exact shares, in any order."""
+    records, rewarded = [], []
+    for action, share in (("red", 1 - share_of_blue), ("blue", share_of_blue)):
+        for number in range(round(count * share)):
+            records.append(a_record(NOW, {"hero": [action]}, probability=share))
+            if number < round(count * share * takes[action]):
+                rewarded.append((records[-1].decision_id, action))
+    Random(1).shuffle(records)
+    return records, rewarded
+
+
+def test_the_value_of_another_policy_is_estimated_from_what_was_explored():
+    records, rewarded = explored(2_000, 0.2, {"red": 0.1, "blue": 0.3})
+    value = compared(BLUE_FIRST, records, rewarded=rewarded).evidence.as_dict()
+    assert (value["slots"], value["rewards"], value["unsupported"]) == (2_000, 280, 0)
+    assert value["recorded"]["value"] == pytest.approx(0.14)
+    for name in ("ips", "snips"):
+        assert value["new"][name]["value"] == pytest.approx(0.3)
+    for one in value["new"].values():
+        assert one["low"] < 0.3 < one["high"]
+        assert one["low"] > value["recorded"]["high"]
+        assert one["effective_sample_size"] == pytest.approx(400)
+
+
+def test_the_same_policy_is_worth_what_it_was():
+    records = [a_record(NOW, {"hero": ["red"]}) for _ in range(200)]
+    value = compared(NOW, records, rewarded=[(one.decision_id, "red") for one in records[::4]]).evidence.as_dict()
+    assert value["new"]["ips"] == value["new"]["snips"] == value["recorded"]
+    assert value["recorded"]["value"] == 0.25
+
+
+def test_what_was_never_tried_is_said_to_be_unknown():
+    value = compared(BLUE_FIRST, [a_record(NOW, {"hero": ["red"]}) for _ in range(50)]).evidence.as_dict()
+    assert value["unsupported"] == 50
+    assert value["new"]["snips"]["value"] is None
+    assert (value["new"]["ips"]["low"], value["new"]["ips"]["high"]) == (0, 1)
+
+
+def test_a_choice_of_unknown_chance_is_left_out_of_the_estimate_and_counted():
+    records = [a_record(NOW, {"hero": ["red"]}, probability=chance) for chance in (1.0, None, None)]
+    value = compared(NOW, records).evidence.as_dict()
+    assert (value["slots"], value["without_probability"]) == (1, 2)
+
+
+def test_no_decision_is_no_estimate():
+    comparison = compared(NOW, [])
+    assert comparison.evidence.as_dict()["new"] is None
+    assert changes(comparison)["decisions"]["share"] == 0
