@@ -18,6 +18,7 @@ MODEL = "accept"
 PLACEMENT = "web.list"
 _SEED = 20_260_101
 _SLOTS = 3
+_RESPONSES = 1_000
 _CONTEXT_RULES = (
     'context.page != "checkout"',
     'context.device in ["phone", "desktop"]',
@@ -56,7 +57,14 @@ def catalog(size: WorldSize) -> Catalog:
             "purposes": {"personalisation": {"default": "denied"}},
             "personalisation": "personalisation",
             "channels": {"web": {}},
-            "placements": {PLACEMENT: {"channel": "web", "slots": _SLOTS, "fallback": {"title": "Welcome"}}},
+            "placements": {
+                PLACEMENT: {
+                    "channel": "web",
+                    "slots": _SLOTS,
+                    "fallback": {"title": "Welcome"},
+                    "exploration": "thompson",
+                }
+            },
             "issues": [
                 {
                     "id": "sales",
@@ -83,7 +91,7 @@ def manifest(size: WorldSize) -> prediction_pb2.ModelManifest:
         name=MODEL,
         inputs=[prediction_pb2.ModelInput(trait=name) for name in feature_names(size.features)],
         outputs=[
-            prediction_pb2.ModelOutput(tensor="propensity", column=at, action=action)
+            prediction_pb2.ModelOutput(tensor="propensity", column=at, action=action, responses=_RESPONSES)
             for at, action in enumerate(action_ids(size.actions))
         ],
         description="Linear, with a logistic link: a column per action.",

@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from wayline.catalog.model import Catalog
+from wayline_decision.core.compile import compile_plan
 from wayline_decision.core.contact import Met
 from wayline_decision.core.decide import Decision, Limits, Question, decide
 from wayline_decision.core.known import Known, Situation
-from wayline_decision.core.compile import compile_plan
 from wayline_decision.core.plan import Plan
 from wayline_decision.core.score import ModelInUse, models_for
 

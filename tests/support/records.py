@@ -52,6 +52,7 @@ def a_record(
         ),
         personalisation=full if known else unknown,
         catalog_revision=1,
+        seed=number * 0x9E3779B97F4A7C15 % 2**64,
     )
     record.request.context.update(dict(context or {}))
     record.decided_at.FromDatetime(at + timedelta(microseconds=number))

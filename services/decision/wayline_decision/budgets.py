@@ -52,7 +52,6 @@ class _Increment(NamedTuple):
 
 
 class _Held(NamedTuple):
-    plan: BudgetPlan
     since_ms: int
     until_ms: int
     """0: nothing ends by itself."""
@@ -110,12 +109,13 @@ class Budgets:
         self._numbers = count()
         self._lock = threading.Lock()
         # By counter, guarded by the lock. What is used is known + unsent + under way.
-        self._plan = BudgetPlan({})
         self._known: dict[str, int] = {}
         self._unsent: defaultdict[str, int] = defaultdict(int)
         self._under_way: dict[str, _Increment] = {}
         self._used: dict[str, int] = {}
-        self._held: _Held | None = None
+        # By plan in use: the counters that are at their limit, and whom that exhausts.
+        self._full: dict[BudgetPlan, set[str]] = {}
+        self._held: dict[BudgetPlan, _Held] = {}
         # Up to which sequence of its stream each counter was read. Only the loop knows it.
         self._read_to: dict[str, int] = {}
 
@@ -125,20 +125,27 @@ class Budgets:
         with self._lock:
             return sum(self._unsent.values()) + sum(one.number for one in self._under_way.values())
 
-    async def prepare(self, plan: BudgetPlan) -> bool:
-        """Learn what is used of the budgets of a plan that is about to be used. False: JetStream did not answer."""
-        return await self._read(plan)
+    async def prepare(self, *plans: BudgetPlan) -> bool:
+        """Learn what is used of the budgets of plans that are about to be used. False: JetStream did not answer."""
+        return await self._read(plans)
 
-    def use(self, plan: BudgetPlan) -> None:
-        """Count for a plan from now on. The counts go on."""
+    def use(self, *plans: BudgetPlan) -> None:
+        """Count for these plans from now on: a catalogue, and its variants in experiments. The counts go on."""
         with self._lock:
-            self._plan, self._held = plan, None
+            self._full = {
+                plan: {counter for counter, used in self._used.items() if _is_full(plan, counter, used)}
+                for plan in plans
+            }
+            self._held = {}
 
     def take(self, actions: Sequence[str], now: datetime) -> None:
-        """Count actions that were chosen at `now`, each time that they stand there. From any thread."""
+        """Count actions that were chosen at `now`, each time that they stand there. From any thread.
+
+        Whichever plan chose them: the budget of an action is one, also where a variant gives it another size.
+        """
         with self._lock:
             for action in actions:
-                for counter in self._plan.counters(action, now):
+                for counter in {name for plan in self._full for name in plan.counters(action, now)}:
                     self._unsent[counter] += 1
                     self._recount(counter)
 
@@ -147,18 +154,15 @@ class Budgets:
 
         A decision that began before another plan came into use asks for the rows of its own.
         """
-        held, now_ms = self._held, milliseconds(now)
-        if (
-            held is not None
-            and held.plan is plan
-            and held.since_ms <= now_ms
-            and (now_ms < held.until_ms or not held.until_ms)
-        ):
+        held, now_ms = self._held.get(plan), milliseconds(now)
+        if held is not None and held.since_ms <= now_ms and (now_ms < held.until_ms or not held.until_ms):
             return held.exhausted
         with self._lock:
-            exhausted = plan.exhausted(self._used, now)
-            if plan is self._plan:
-                self._held = _Held(plan, now_ms, plan.next_day_ms(now), exhausted)
+            full = self._full.get(plan)
+            if full is None:
+                return plan.exhausted(self._used, now)
+            exhausted = plan.exhausted({counter: self._used[counter] for counter in full}, now)
+            self._held[plan] = _Held(now_ms, plan.next_day_ms(now), exhausted)
         return exhausted
 
     async def run(self) -> None:
@@ -187,7 +191,7 @@ class Budgets:
 
     async def read(self) -> bool:
         """Learn what the other replicas took. False: JetStream did not answer."""
-        return await self._read(self._plan)
+        return await self._read(tuple(self._full))
 
     async def flush(self, timeout_seconds: float) -> None:
         """Send what was taken, at the end of the service. What cannot be sent in time is counted in the log."""
@@ -228,16 +232,17 @@ class Budgets:
         """Count on, and return the total; None for a repetition, which was not counted."""
         if not self._client.is_connected:
             raise Retryable("NATS cannot be reached")
-        stream, subject = _place(counter)
+        _, subject = _place(counter)
         headers = {"Nats-Incr": str(number)} | ({"Nats-Msg-Id": message_id} if message_id else {})
-        ack = await self._js.publish(subject, stream=stream, headers=headers)
+        # Without the name of the stream that is expected: a counter takes no such header.
+        ack = await self._js.publish(subject, headers=headers)
         return None if ack.val is None else int(ack.val)
 
-    async def _read(self, plan: BudgetPlan) -> bool:
+    async def _read(self, plans: Sequence[BudgetPlan]) -> bool:
         now = self._clock()
         self._forget_before(now - timedelta(days=3))
         places: dict[str, dict[str, str]] = {TOTALS: {}, DAYS: {}}
-        for counter in plan.all_counters(now):
+        for counter in dict.fromkeys(name for plan in plans for name in plan.all_counters(now)):
             stream, subject = _place(counter)
             places[stream][subject] = counter
         try:
@@ -286,16 +291,24 @@ class Budgets:
                 if counter not in self._unsent and counter not in self._under_way:
                     self._known.pop(counter, None)
                     self._used.pop(counter)
+                    for full in self._full.values():
+                        full.discard(counter)
                     self._read_to.pop(counter, None)
 
     def _recount(self, counter: str) -> None:
         """After a change, under the lock. What is held goes on unless the change crosses the limit."""
         under_way = self._under_way.get(counter)
         used = self._known.get(counter, 0) + self._unsent.get(counter, 0) + (under_way.number if under_way else 0)
-        before, self._used[counter] = self._used.get(counter, 0), used
-        limit = self._plan.limit(counter)
-        if limit is not None and (before >= limit) != (used >= limit):
-            self._held = None
+        self._used[counter] = used
+        for plan, full in self._full.items():
+            if _is_full(plan, counter, used) != (counter in full):
+                full ^= {counter}
+                self._held.pop(plan, None)
+
+
+def _is_full(plan: BudgetPlan, counter: str, used: int) -> bool:
+    limit = plan.limit(counter)
+    return limit is not None and used >= limit
 
 
 def _place(counter: str) -> tuple[str, str]:

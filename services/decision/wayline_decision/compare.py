@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from hashlib import blake2b
 from itertools import groupby
 from typing import NamedTuple
@@ -82,13 +83,14 @@ class Comparison:
         """Why a record cannot be decided anew."""
 
     def add(self, records: Sequence[Record]) -> None:
-        """Decide anew and count. The models run once for all of one moment."""
-        for _, of_moment in groupby(self._asked(records), key=lambda one: (one.now, id(one.state))):
-            together = list(of_moment)
-            plan, models, now = together[0].state.plan, together[0].state.models, together[0].now
-            prepared = prepare(plan, models, [one.question for one in together], now)
-            for one, ready in zip(together, prepared, strict=True):
-                self._count(one, ready)
+        """Decide anew and count."""
+        by_state: dict[int, list[_Asked]] = {}
+        for one in self._asked(records):
+            by_state.setdefault(id(one.state), []).append(one)
+        for of_state in by_state.values():
+            for together in _of_one_clock(of_state):
+                for one, ready in zip(together, _prepared(together), strict=True):
+                    self._count(one, ready)
 
     def _asked(self, records: Sequence[Record]) -> Iterator[_Asked]:
         for record in records:
@@ -161,6 +163,35 @@ class Comparison:
         return segments
 
 
+def _of_one_clock(asked: Sequence[_Asked]) -> Iterator[Sequence[_Asked]]:
+    """Those of one state that can be scored at once: all, unless scores follow the request, and with it the clock."""
+    plan, models = asked[0].state.plan, asked[0].state.models
+    if plan.momentary_weights.expressions or any(model.needs_context for model in models.in_use):
+        for _, of_moment in groupby(asked, key=lambda one: one.now):
+            yield list(of_moment)
+    else:
+        yield asked
+
+
+def _prepared(asked: Sequence[_Asked]) -> list[Prepared]:
+    """Scored in one run of each model; rules go by the clock of each."""
+    state = asked[0].state
+    ready = prepare(state.plan, state.models, [one.question for one in asked], asked[0].now)
+    return [
+        each._replace(
+            subject=each.subject._replace(
+                activation=partial(
+                    state.plan.rule_compiler.activation,
+                    each.subject.known.facts,
+                    each.subject.situation.context,
+                    one.now,
+                )
+            )
+        )
+        for one, each in zip(asked, ready, strict=True)
+    ]
+
+
 def _decided(one: _Asked, ready: Prepared) -> Decision:
     return conclude(one.state.plan, one.state.models, ready, one.now, one.limits)
 
@@ -179,7 +210,7 @@ def target_probabilities(one: _Asked, ready: Prepared, decision: Decision) -> li
             _decided(one, ready._replace(question=one.question._replace(seed=_seed(one.record.decision_id, draw))))
             for draw in range(DRAWS)
         ]
-    chances: list[dict[str, float]] = []
+    chances: list[Mapping[str, float]] = []
     for at in range(len(decision.placements)):
         firsts = Counter(_first(one.state.plan, each.placements[at]) for each in drawn)
         chances.append({action: count / len(drawn) for action, count in firsts.items()})

@@ -26,9 +26,9 @@ from wayline.registry import open_registry
 from wayline.v1 import decision_pb2
 from wayline_decision.compare import Comparison
 from wayline_decision.core.compile import compile_plan
-from wayline_decision.core.plan import Plan
 from wayline_decision.history import Rewards, decisions, rewards
-from wayline_decision.models import Loaded, fit, load
+from wayline_decision.models import Loaded, load
+from wayline_decision.states import catalogs_of, fitted, plans_of
 
 BATCH = 256
 Report = Callable[[str, int, int], None]
@@ -58,13 +58,15 @@ async def simulate(job: Job, js: JetStreamContext, report: Report) -> dict[str, 
         WaylineError: there is nothing to simulate with, or nothing was recorded.
     """
     now = datetime.now(UTC)
-    revision, current = await _current(js)
+    store = await _store(js)
+    revision = await store.current_revision() if store else 0
+    current = await store.fetch(revision) if store and revision else None
     catalog = job.catalog or current
     if catalog is None:
         raise NotFound("no catalogue was applied yet; give one with --catalog")
     plan = await asyncio.to_thread(compile_plan, catalog, revision)
-    variants = await asyncio.to_thread(plans_of, plan, await _revisions(store, plan))
-    loaded = await _load(js, plan, job.models)
+    variants = await asyncio.to_thread(plans_of, plan, await catalogs_of(plan, store) if store else {})
+    loaded = await _load(js, plan.models.union(*(one.models for one in variants.values())), job.models)
     state = await asyncio.to_thread(fitted, plan, variants, loaded)
     kind, outcomes = await _rewards(job, js, [one for one in (catalog, current) if one], report)
     comparison = Comparison(state, outcomes.of, job.segments)
@@ -87,26 +89,24 @@ async def simulate(job: Job, js: JetStreamContext, report: Report) -> dict[str, 
     }
 
 
-async def _current(js: JetStreamContext) -> tuple[int, Catalog | None]:
+async def _store(js: JetStreamContext) -> CatalogStore | None:
     try:
-        store = CatalogStore(await js.key_value(CATALOG_BUCKET))
+        return CatalogStore(await js.key_value(CATALOG_BUCKET))
     except BucketNotFoundError:
-        return 0, None
-    revision = await store.current_revision()
-    return revision, await store.fetch(revision) if revision else None
+        return None
 
 
-async def _load(js: JetStreamContext, plan: Plan, wanted: Mapping[str, int]) -> dict[str, Loaded]:
-    """The models that the plan asks for, in the wanted versions, else their champions."""
+async def _load(js: JetStreamContext, asked_for: frozenset[str], wanted: Mapping[str, int]) -> dict[str, Loaded]:
+    """The models that actions ask for, in the wanted versions, else their champions."""
     for name in wanted:
-        if name not in plan.models:
-            known = ", ".join(sorted(plan.models)) or "none"
+        if name not in asked_for:
+            known = ", ".join(sorted(asked_for)) or "none"
             raise InvalidField("model", f"expected one that an action of the catalogue names ({known}), got '{name}'")
     loaded: dict[str, Loaded] = {}
-    if plan.models:
+    if asked_for:
         registry = await open_registry(js)
         champions = {model.name: model.champion for model in await registry.list()}
-        for name in sorted(plan.models):
+        for name in sorted(asked_for):
             if version := wanted.get(name) or champions.get(name, 0):
                 loaded[name] = await load(registry, name, version)
     return loaded

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import types
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from zoneinfo import available_timezones
 
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
@@ -159,6 +161,8 @@ def _single(error: ErrorDetails) -> str:
     kind, given, context = error["type"], error["input"], error.get("ctx", {})
     if kind == "string_type" and error["loc"] and error["loc"][-1] in ("from", "to"):
         return f"expected {_CLOCK}, got {quoted(given)}"
+    if kind == "value_error" and "timezone" in error["loc"] and (meant := did_you_mean(str(given), sorted(_zones()))):
+        return f"there is no time zone '{given}'{meant}"
     if kind == "string_type" and isinstance(given, int | float):
         return f"expected text, got {quoted(given)}; put it in quotes"
     if kind == "model_type" and context.get("class_name") == "Rule":
@@ -172,6 +176,12 @@ def _single(error: ErrorDetails) -> str:
         least = words.format(_number(context[limit]))
         return f"expected {least}, got {quoted(given)}{_percent(kind, given, context)}"
     return _special(kind, given, context) or str(error["msg"])
+
+
+@functools.cache
+def _zones() -> frozenset[str]:
+    """Looked up once: they are read from the disk."""
+    return frozenset(available_timezones())
 
 
 def _percent(kind: str, given: Any, context: Mapping[str, Any]) -> str:

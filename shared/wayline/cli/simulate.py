@@ -65,7 +65,7 @@ def simulate(
         support.fail("simulating needs the decision service on this machine: install wayline[decision,cli]")
     job = {
         "nats_url": nats,
-        "since": _moment(since, datetime.now(UTC)).isoformat(),
+        "since": moment(since, datetime.now(UTC)).isoformat(),
         "catalog": load(catalog).model_dump(mode="json", by_alias=True, exclude_unset=True) if catalog else None,
         "models": dict(map(_version, model or ())),
         "reward": reward,
@@ -79,18 +79,18 @@ def simulate(
         support.out.print(part)
 
 
-def _moment(text: str, now: datetime) -> datetime:
+def moment(text: str, now: datetime) -> datetime:
     """'24h' is that long before `now`; anything else is a time. Without an offset it is UTC."""
     if found := re.fullmatch(r"(\d{1,5})\s*([mhd])", text):
         return now - timedelta(**{_UNITS[found[2]]: int(found[1])})
     try:
-        moment = datetime.fromisoformat(text)
+        when = datetime.fromisoformat(text)
     except ValueError:
         raise typer.BadParameter(
             f"expected an age such as 90m, 24h or 7d, or a time such as 2026-09-01T08:00Z, got '{text}'",
             param_hint="--since",
         ) from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return when if when.tzinfo else when.replace(tzinfo=UTC)
 
 
 def _version(text: str) -> tuple[str, int]:

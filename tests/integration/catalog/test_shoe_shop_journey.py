@@ -11,9 +11,10 @@ from google.protobuf.struct_pb2 import Struct
 from wayline.catalog.examples import example_path
 from wayline.catalog.load import load
 from wayline.v1 import events_pb2, profile_pb2
+from wayline_decision.core.compile import compile_plan
 from wayline_decision.core.decide import Decision, Personalisation, Question, decide
 from wayline_decision.core.known import Situation
-from wayline_decision.core.compile import compile_plan
+from wayline_decision.core.score import models_for
 from wayline_decision.views import Entry
 from wayline_profile.core.fold import fold
 from wayline_profile.core.values import reading_of, view_of
@@ -48,7 +49,7 @@ class Visitor:
         known = Entry(view).known(PLAN) if self.known else None
         wanted = [(PLAN.placements[name], PLAN.placements[name].slots) for name in placements]
         question = Question(wanted, Situation(PLAN.schema.context(**context)), known)
-        return decide(PLAN, (), [question], self.now)[0]
+        return decide(PLAN, models_for(PLAN), [question], self.now)[0]
 
     def _event(
         self,

@@ -11,7 +11,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import nats.errors
 import pytest
+from nats.aio.client import Client
 from nats.js import JetStreamContext
 from nats.js.api import StreamConfig
 from tests.support.decisions import a_catalog, an_action
@@ -35,11 +37,16 @@ def a_plan(**declared: dict[str, Any]) -> BudgetPlan:
 async def replica(url: str, plan: BudgetPlan) -> AsyncIterator[Budgets]:
     """One replica's budgets, ready to decide; nothing runs in the background."""
     async with bus.connect(url, "replica") as client:
-        budgets = Budgets(client, clock=lambda: NOON)
-        await ensure_counters(client.jetstream(), 1)
-        assert await budgets.prepare(plan)
-        budgets.use(plan)
-        yield budgets
+        yield await ready(client, plan)
+
+
+async def ready(client: Client, plan: BudgetPlan) -> Budgets:
+    """Budgets as the service starts them."""
+    budgets = Budgets(client, clock=lambda: NOON)
+    await ensure_counters(client.jetstream(), 1)
+    assert await budgets.prepare(plan)
+    budgets.use(plan)
+    return budgets
 
 
 @asynccontextmanager
@@ -62,6 +69,18 @@ def chosen(budgets: Budgets, plan: BudgetPlan, action: str, times: int, now: dat
             budgets.take([action], now)
             got += 1
     return got
+
+
+@asynccontextmanager
+async def silent(server: NatsServer) -> AsyncIterator[None]:
+    """A server that takes what it is sent and does not answer."""
+    async with bus.connect(server.url, "probe") as probe:
+        server.pause()
+        with suppress(nats.errors.TimeoutError):
+            while True:  # the signal takes effect some time after it was sent
+                await probe.flush(timeout=1)
+        yield
+        server.resume()
 
 
 async def until(holds: Callable[[], bool]) -> None:
@@ -131,6 +150,25 @@ async def test_a_decision_that_began_with_the_last_catalogue_asks_for_its_own_ro
         assert budgets.exhausted(after, NOON).mask == 0b01
         assert budgets.exhausted(before, NOON).mask == 0b10
         assert budgets.exhausted(after, NOON).mask == 0b01
+
+
+async def test_a_catalogue_and_its_variant_share_one_count_and_keep_each_its_own_limit(url: str) -> None:
+    plan, variant = a_plan(a={"total": 5}), a_plan(b={"total": 9}, a={"total": 3})
+    async with replica(url, plan) as budgets:
+        assert await budgets.prepare(plan, variant)
+        budgets.use(plan, variant)
+        assert chosen(budgets, plan, "a", 2) == 2
+        assert chosen(budgets, variant, "a", 9) == 1
+        assert budgets.exhausted(variant, NOON).mask == 0b10
+        assert chosen(budgets, plan, "a", 9) == 2
+
+
+async def test_what_only_a_variant_limits_is_counted_too(url: str) -> None:
+    plan, variant = a_plan(a={"total": 5}), a_plan(b={"total": 2}, a={"total": 5})
+    async with replica(url, plan) as budgets:
+        budgets.use(plan, variant)
+        assert chosen(budgets, plan, "b", 4) == 4  # the catalogue itself does not limit it
+        assert chosen(budgets, variant, "b", 4) == 0
 
 
 # Several replicas
@@ -203,16 +241,17 @@ async def test_counts_survive_the_restart_of_a_replica(url: str) -> None:
 async def test_a_replica_that_is_killed_before_it_hears_the_answer_has_counted_once(tmp_path: Path) -> None:
     plan = a_plan(a={"total": 10})
     with NatsServer(tmp_path) as server:
-        async with replica(server.url, plan) as killed:
+        async with bus.connect(server.url, "killed") as client:
+            killed = await ready(client, plan)
             chosen(killed, plan, "a", 4)
-            server.pause()
-            sending = asyncio.create_task(killed.send())
-            await asyncio.sleep(0.2)  # until it is in the server's hands
-            sending.cancel()
-            with suppress(asyncio.CancelledError):
-                await sending
-            assert killed.waiting == 4
-            server.resume()
+            async with silent(server):
+                sent = client.stats["out_msgs"]
+                sending = asyncio.create_task(killed.send())
+                await until(lambda: client.stats["out_msgs"] > sent and not client.pending_data_size)
+                sending.cancel()
+                with suppress(asyncio.CancelledError):
+                    await sending
+                assert killed.waiting == 4
         async with replica(server.url, plan) as next_one:
             assert chosen(next_one, plan, "a", 10) == 6
 
@@ -222,10 +261,9 @@ async def test_an_increment_whose_answer_was_lost_is_sent_again_and_counts_once(
     with NatsServer(tmp_path) as server:
         async with replica(server.url, plan) as one, replica(server.url, plan) as other:
             chosen(one, plan, "a", 4)
-            server.pause()
-            assert not await one.send()
-            assert chosen(one, plan, "a", 2) == 2  # it goes on meanwhile
-            server.resume()
+            async with silent(server):
+                assert not await one.send()
+                assert chosen(one, plan, "a", 2) == 2  # it goes on meanwhile
             await one.flush(PATIENCE_SECONDS)
             assert await other.read()
             assert chosen(other, plan, "a", 10) == 4
@@ -254,9 +292,8 @@ async def test_an_increment_stored_just_before_the_server_was_killed_counts_once
     with NatsServer(tmp_path) as server:
         async with replica(server.url, plan) as one, replica(server.url, plan) as other:
             chosen(one, plan, "a", 4)
-            server.pause()
-            assert not await one.send()
-            server.resume()
+            async with silent(server):
+                assert not await one.send()
             await until_stored(other, plan, 4)
             server.kill()
             server.start()

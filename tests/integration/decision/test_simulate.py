@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 from nats.js import JetStreamContext
+from tests.integration.decision.conftest import System
 from tests.support.decisions import a_catalog, an_action
 from tests.support.events import track
 from tests.support.models import linear_model, manifest
@@ -124,3 +125,21 @@ async def test_before_anything_was_decided_it_says_so(js: JetStreamContext, nats
     code, said, _ = await simulate(nats_url)
     assert code == 0
     assert "0 decisions since" in said
+
+
+async def test_what_the_service_decided_is_decided_the_same_by_the_same_catalogue(system: System, nats_url: str):
+    exploring = {"hero": {"channel": "web", "exploration": {"method": "epsilon_greedy", "epsilon": 0.5}}}
+    await system.apply(a_catalog([*ACTIONS, an_action("green", value=1.5)], placements=exploring))
+    for number in range(100):
+        await system.decide(f"customer-{number}")
+    async with asyncio.timeout(30):
+        while True:
+            code, said, wrong = await simulate(nats_url, "--since", "1h", "--json")
+            assert code == 0, wrong
+            found = json.loads(said)
+            if found["changes"]["decisions"]["decisions"] >= 100:  # the last records have arrived
+                break
+    assert found["changes"]["decisions"]["changed"] == 0
+    assert len(found["changes"]["actions"]) == 3
+    assert found["value"]["without_probability"] == 0
+    assert found["value"]["slots"] == found["changes"]["decisions"]["decisions"]

@@ -150,12 +150,11 @@ def _larger(numbers: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     )
 
 
-_numbers = st.sampled_from([0.0, -0.0, 0.5, 1.0, 3.0, 1e300, 5e-324, inf, -inf, nan]) | st.floats(-100, 100)
+_SPECIAL = (0.0, -0.0, 0.5, -0.5, 2.0, -2.5, 1e300, 5e-324, inf, -inf, nan)
+_numbers = st.sampled_from(_SPECIAL) | st.floats(-100, 100)
 
 
-@settings(max_examples=300)
-@given(st.recursive(_atoms, _larger, max_leaves=8), st.tuples(_numbers, _numbers, _numbers, _numbers))
-def test_a_formula_gives_what_cel_gives(text: str, numbers: tuple[float, float, float, float]):
+def held_against_cel(text: str, numbers: tuple[float, float, float, float]) -> None:
     activation = CEL.Activation(dict(zip(VARIABLES, numbers, strict=True)))
     # What is negative or no number is 0 as a priority, so it is asked for in other ways too.
     for formula in (text, f"-({text})", f"math.isNaN({text}) ? 1.0 : 2.0"):
@@ -163,3 +162,28 @@ def test_a_formula_gives_what_cel_gives(text: str, numbers: tuple[float, float, 
         expected = result if isfinite(result) and result > 0 else 0.0
 
         assert compile_formula(formula)(*np.array(numbers)[:, None]).tolist() == [expected]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(f"value {operator} lever" for operator in "+-*/"),
+        *(f"value {operator} lever ? 1.0 : 2.0" for operator in ("<", "<=", ">", ">=", "==", "!=")),
+        *(f"{function}(value) ? 1.0 : 2.0" for function in ("math.isNaN", "math.isInf", "math.isFinite")),
+        *(f"{function}(value)" for function in _one_sided),
+        "math.least(value, lever)",
+        "math.greatest(value, lever)",
+        *(f"value > 0.0 {operator} lever > 0.0 ? 1.0 : 2.0" for operator in ("&&", "||")),
+        "!(value > lever) ? 1.0 : 2.0",
+    ],
+)
+def test_each_operation_gives_what_cel_gives(text: str):
+    for value in _SPECIAL:
+        for lever in _SPECIAL:
+            held_against_cel(text, (1.0, 1.0, value, lever))
+
+
+@settings(max_examples=200)
+@given(st.recursive(_atoms, _larger, max_leaves=8), st.tuples(_numbers, _numbers, _numbers, _numbers))
+def test_a_formula_gives_what_cel_gives(text: str, numbers: tuple[float, float, float, float]):
+    held_against_cel(text, numbers)

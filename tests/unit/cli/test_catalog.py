@@ -100,3 +100,93 @@ def test_every_part_of_a_catalogue_can_be_drawn(path: Path):
     assert "revision 3" in drawn
     for _, _, action in load(path).actions():
         assert action.id in drawn
+
+
+def test_what_limits_and_orders_actions_is_drawn_in_words(tmp_path: Path):
+    path = tmp_path / "a.yaml"
+    path.write_text(
+        """\
+timezone: Europe/Paris
+channels: {web: {}, email: {direction: outbound, quiet_hours: {from: 21:00, to: 08:00}}}
+placements:
+  web.hero: {channel: web, exploration: {method: squarecb, gamma: 5}, silence: 0.1, diversity: 0.3}
+  email.offer: {channel: email, exploration: {method: epsilon_greedy, epsilon: 0.05}}
+contact: {caps: {limit: 20, period: day, per: customer, because: Enough}}
+holdout: {share: 0.05}
+personalise_only: [web.hero]
+arbitration:
+  formula: propensity * value
+  smoothing: {evidence: 50}
+  maturity: {}
+  floors: {priority: 0.01}
+  bundles: [{id: pair, actions: [red, blue]}]
+  exclusions: [{id: one, actions: [red, green]}]
+experiments:
+  - {id: dear, arms: {a: {share: 0.5}, b: {share: 0.5, formula: value}}}
+  - {id: impact, layer: impact, arms: {a: {share: 0.5}, b: {share: 0.5, control: random, models: {m: n}, catalog: 3}}}
+issues:
+  - id: sales
+    schedule: {starts: 2026-11-27, ends: 2026-12-01T09:00:00+01:00, days: [fri], hours: {from: 09:00, to: 20:00}}
+    groups:
+      - id: shoes
+        most: 2
+        contact: {suppressions: {pause: 30d, per: group, because: Not wanted}}
+        actions:
+          - id: red
+            attributes: {season: winter}
+            priority: 5
+            control: 0.1
+            force: now.getMonth() == 1
+            floors: {propensity: 0.01}
+            budget: {total: 10000, per_day: 500}
+            contact: {caps: {outcome: [click, conversion], limit: 1, window: 7d, channels: email}}
+            treatments: [{id: a, placements: [web.hero], variants: {de: {}}}]
+          - {id: blue, force: true, treatments: [{id: a, placements: [web.hero]}]}
+          - {id: green, treatments: [{id: a, placements: [web.hero]}]}
+"""
+    )
+    console = Console(width=250, record=True, file=StringIO())
+    for part in render(load(path), 1):
+        console.print(part)
+    drawn = console.export_text()
+
+    for words in (
+        "time zone Europe/Paris",
+        "schedule from 2026-11-27 until 2026-12-01 09:00+0100 fri 09:00 to 20:00",
+        "at most 2 in a response",
+        "suppression after 1 dismissal within 30d the group pauses for 30d  (Not wanted)",
+        "facts season winter",
+        "priority 5 · control group 10 %",
+        "forced when now.getMonth() == 1",
+        "floors propensity at least 0.01",
+        "budget 10,000 in all, 500 a day",
+        "cap 1 click or conversion per action within 7d on email",
+        "cap 20 impression per customer a day  (Enough)",
+        "also in de",
+        "· forced",
+        "formula propensity * value",
+        "smoothing base rate and model weigh the same at 50 responses",
+        "maturity new outbound actions reach 2 %, all from 200 positive responses on",
+        "floors priority at least 0.01",
+        "bundle pair: red, blue",
+        "exclusion one: one at most of red, green",
+        "personalised only web.hero",
+        "holdout 5 % of all customers",
+        "experiment dear: 100 % of layer default: a 50 %, b 50 % (formula: value)",
+        "b 50 % (control: random; m: n; catalogue: revision 3)",
+        "squarecb, gamma 5",
+        "epsilon_greedy, 5 % by lot",
+        "email (outbound)",
+        "21:00 to 08:00 (customer)",
+    ):
+        assert words in drawn
+
+
+def test_a_plain_catalogue_shows_only_what_it_declares():
+    console = Console(width=200, record=True, file=StringIO())
+    for part in render(load(BROKEN.parent / "good" / "split"), 1):
+        console.print(part)
+    drawn = console.export_text()
+
+    assert "For all actions" not in drawn
+    assert "exploration" not in drawn

@@ -5,13 +5,14 @@ from random import Random
 from typing import Any
 
 import pytest
-from tests.support.decisions import a_catalog, an_action
+from tests.support.decisions import a_catalog, a_question, an_action, decided
 from tests.support.records import Record, a_record
 
 from wayline.catalog.model import Catalog
 from wayline.errors import InvalidField
 from wayline_decision.compare import Comparison
 from wayline_decision.core.compile import compile_plan
+from wayline_decision.states import fitted
 
 NOW = a_catalog([an_action("red", value=2), an_action("blue", value=1)])
 BLUE_FIRST = a_catalog([an_action("red", value=1), an_action("blue", value=2)])
@@ -23,10 +24,10 @@ def compared(
     *,
     segments: Sequence[str] = (),
     rewarded: Sequence[tuple[str, str]] = (),
-    models: Any = (),
 ) -> Comparison:
     """The records, decided anew under `catalog`; decision and action are `rewarded`."""
-    comparison = Comparison(compile_plan(catalog, 1), models, lambda *one: float(one in set(rewarded)), segments)
+    state, known = fitted(compile_plan(catalog, 1), {}, {}), set(rewarded)
+    comparison = Comparison(state, lambda *one: float(one in known), segments)
     comparison.add(records)
     return comparison
 
@@ -155,3 +156,80 @@ def test_no_decision_is_no_estimate():
     comparison = compared(NOW, [])
     assert comparison.evidence.as_dict()["new"] is None
     assert changes(comparison)["decisions"]["share"] == 0
+
+
+def by_lot(count: int, takes: Mapping[str, float]) -> tuple[list[Record], list[tuple[str, str]]]:
+    """Records of a policy that shows red or blue, each with a chance of a half, and which of them were taken."""
+    lots, records, rewarded = Random(3), [], []
+    for _ in range(count):
+        action = lots.choice(["red", "blue"])
+        records.append(a_record(NOW, {"hero": [action]}, probability=0.5))
+        if lots.random() < takes[action]:
+            rewarded.append((records[-1].decision_id, action))
+    return records, rewarded
+
+
+@pytest.mark.parametrize(
+    ("exploration", "red"),
+    [
+        ({"method": "epsilon_greedy", "epsilon": 0.4}, 0.8),
+        ({"method": "squarecb", "gamma": 6}, 0.8),  # blue is worth half: 1 / (2 + 6 / 2)
+        ({"method": "thompson"}, None),
+    ],
+)
+def test_a_policy_that_explores_is_estimated_by_how_often_it_would_show_each_action(
+    exploration: Mapping[str, Any], red: float | None
+):
+    placements = {"hero": {"channel": "web", "exploration": exploration}}
+    explores = a_catalog([an_action("red", value=2), an_action("blue", value=1)], placements=placements)
+    records, rewarded = by_lot(1_500, {"red": 0.2, "blue": 0.6})
+    comparison = compared(explores, records, rewarded=rewarded)
+    value = comparison.evidence.as_dict()
+    assert value["unsupported"] == 0
+    if red is None:  # as often as it was seen to do
+        found = changes(comparison)["actions"]
+        red = found["red"]["after"] / len(records)
+        assert 0.5 < red < 1
+    truth = red * 0.2 + (1 - red) * 0.6
+    for name, one in value["new"].items():
+        assert one["low"] < truth < one["high"], name
+        assert one["value"] == pytest.approx(truth, abs=0.04), name
+
+
+def test_what_other_decisions_had_used_up_then_is_used_up_in_the_simulation_too():
+    limited = a_catalog([an_action("red", value=2, budget={"total": 10}), an_action("blue", value=1)])
+    free, spent = a_record(NOW, {"hero": ["red"]}), a_record(NOW, {"hero": ["blue"]})
+    spent.exhausted.append("red")
+    assert changes(compared(limited, [free, spent]))["decisions"]["changed"] == 0
+
+
+def test_a_customer_who_would_be_held_out_gets_nothing():
+    held_out = a_catalog([an_action("red")], holdout={"share": 1})
+    found = changes(compared(held_out, [a_record(NOW, {"hero": ["red"]})]))
+    assert found["actions"]["red"] == {"before": 1, "after": 0, "gained": 0, "lost": 1}
+
+
+def test_a_policy_that_explored_is_worth_what_it_was_and_its_lots_are_not_drawn_twice():
+    placements = {"hero": {"channel": "web", "exploration": {"method": "epsilon_greedy", "epsilon": 0.5}}}
+    catalog = a_catalog([an_action("red", value=2), an_action("blue", value=1)], placements=placements)
+    plan = compile_plan(catalog, 1)
+    records, rewarded = [], []
+    for number in range(800):
+        question = a_question(plan)._replace(seed=number)
+        one = decided(plan, question).placements[0].chosen[0]
+        action = plan.rows[one.row].action_id
+        records.append(a_record(catalog, {"hero": [action]}, probability=one.selection_probability))
+        records[-1].seed = number
+        if number % (2 if action == "blue" else 5) == 0:
+            rewarded.append((records[-1].decision_id, action))
+    comparison = compared(catalog, records, rewarded=rewarded)
+    assert changes(comparison)["decisions"]["changed"] == 0
+    value = comparison.evidence.as_dict()
+    for one in value["new"].values():
+        assert one["value"] == pytest.approx(value["recorded"]["value"], rel=0.15)
+
+
+def test_a_placement_that_stayed_empty_counts_as_silence():
+    nobody_may = a_catalog([an_action("red", eligibility="profile.views > 99")])
+    value = compared(nobody_may, [a_record(NOW, {"hero": []}), a_record(NOW, {"hero": ["red"]})]).evidence.as_dict()
+    assert (value["slots"], value["without_probability"], value["unsupported"]) == (2, 0, 1)

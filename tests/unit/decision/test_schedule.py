@@ -6,18 +6,19 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from hypothesis import example, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from tests.support.decisions import a_catalog, an_action
 
 from wayline.catalog.contact import Schedule, at_clock
 from wayline.catalog.model import Catalog
 from wayline_decision.core.schedule import SchedulePlan, compile_schedule
+from wayline_decision.core.timetable import zone_named
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe", "America/Sao_Paulo")
-NIGHT = {"from": "22:00", "to": "08:00"}
-OFFICE = {"days": ["mon", "tue", "wed", "thu", "fri"], "hours": {"from": "09:00", "to": "17:00"}}
+NIGHT: dict[str, Any] = {"from": "22:00", "to": "08:00"}
+OFFICE: dict[str, Any] = {"days": ["mon", "tue", "wed", "thu", "fri"], "hours": {"from": "09:00", "to": "17:00"}}
 
 
 def at(text: str, zone: str = "UTC") -> datetime:
@@ -173,9 +174,8 @@ def test_a_schedule_may_go_by_the_customers_clock() -> None:
 
 @given(st.text() | st.sampled_from(["", "Mars/Olympus", "../x", "Europe", "zone.tab", "a" * 9_999, "\0", "\ud800"]))
 def test_a_zone_that_nobody_knows_counts_as_the_catalogues(zone: str) -> None:
-    plan, now = quiet_nights(), at("2026-11-23 23:30", "Europe/Berlin")
-    if zone not in ("UTC", "GMT", "Zulu"):
-        assert plan.judge(now, zone).quiet == {"mail"}
+    assume(zone_named(zone) is None)
+    assert quiet_nights().judge(at("2026-11-23 23:30", "Europe/Berlin"), zone).quiet == {"mail"}
 
 
 def test_any_number_of_zones_can_be_asked_for() -> None:

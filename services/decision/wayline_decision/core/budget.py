@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import datetime, time, timedelta
+from functools import cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -37,16 +38,25 @@ class Limit(NamedTuple):
     """Of the day."""
     rows: tuple[int, ...]
 
+    def most(self, span: str) -> int | None:
+        """In total, or on a day. None: any number."""
+        return self.total if span == TOTAL else self.per_day
+
+    def counters(self, action: str, today: str) -> tuple[str, ...]:
+        """The counters that go up when the action is chosen today."""
+        total = (f"{action}.{TOTAL}",) if self.total is not None else ()
+        return total if self.per_day is None else (*total, f"{action}.{today}")
+
 
 NOTHING = Exhausted(0, ())
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class BudgetPlan:
-    """Every action that has a budget."""
+    """Every action that has a budget. A plan is itself only, and can be a key."""
 
     limits: Mapping[str, Limit]
-    """By action id, ascending."""
+    """By action id."""
 
     @property
     def empty(self) -> bool:
@@ -56,20 +66,18 @@ class BudgetPlan:
     def counters(self, action: str, now: datetime) -> tuple[str, ...]:
         """The counters that go up when the action is chosen now; none when it has no budget."""
         limit = self.limits.get(action)
-        return () if limit is None else _counters(action, limit, lambda zone: now.astimezone(zone).date())
+        return () if limit is None else limit.counters(action, _day(now, limit.zone))
 
     def all_counters(self, now: datetime) -> list[str]:
         """Those of all actions."""
         today = _days(now)
-        return [name for action, limit in self.limits.items() for name in _counters(action, limit, today)]
+        return [name for action, limit in self.limits.items() for name in limit.counters(action, today(limit.zone))]
 
     def limit(self, counter: str) -> int | None:
         """How far a counter may go. None: nothing limits it (any more)."""
         action, _, span = counter.rpartition(".")
         limit = self.limits.get(action)
-        if limit is None:
-            return None
-        return limit.total if span == TOTAL else limit.per_day
+        return None if limit is None else limit.most(span)
 
     def exhausted(self, used: Mapping[str, int], now: datetime) -> Exhausted:
         """Whose budget is used up now.
@@ -79,13 +87,16 @@ class BudgetPlan:
             now: with an offset.
         """
         today = _days(now)
-        actions = [
-            action
-            for action, limit in self.limits.items()
-            if (limit.total is not None and used.get(f"{action}.{TOTAL}", 0) >= limit.total)
-            or (limit.per_day is not None and used.get(f"{action}.{today(limit.zone)}", 0) >= limit.per_day)
-        ]
-        return Exhausted(self.rows_of(actions), tuple(actions)) if actions else NOTHING
+        actions: set[str] = set()
+        for counter, number in used.items():
+            action, _, span = counter.rpartition(".")
+            limit = self.limits.get(action)
+            if limit is None or span not in (TOTAL, today(limit.zone)):
+                continue
+            most = limit.most(span)
+            if most is not None and number >= most:
+                actions.add(action)
+        return Exhausted(self.rows_of(actions), tuple(sorted(actions))) if actions else NOTHING
 
     def rows_of(self, actions: Iterable[str]) -> int:
         """The rows of actions that have a budget, as a bit set: for a replay, which knows whose was used up."""
@@ -138,30 +149,20 @@ def compile_budgets(catalog: Catalog, action_of_row: Sequence[str]) -> BudgetPla
                 ZoneInfo(action.budget.timezone or catalog.timezone),
                 tuple(rows_of[action.id]),
             )
-            for _, _, action in sorted(catalog.actions(), key=lambda one: one[2].id)
+            for _, _, action in catalog.actions()
             if action.budget
         }
     )
 
 
-def _counters(action: str, limit: Limit, today: Callable[[ZoneInfo], date]) -> tuple[str, ...]:
-    spans = (
-        *([TOTAL] if limit.total is not None else []),
-        *([today(limit.zone)] if limit.per_day is not None else []),
-    )
-    return tuple(f"{action}.{span}" for span in spans)
+def _day(now: datetime, zone: ZoneInfo) -> str:
+    """'2026-11-23'."""
+    return now.astimezone(zone).date().isoformat()
 
 
-def _days(now: datetime) -> Callable[[ZoneInfo], date]:
+def _days(now: datetime) -> Callable[[ZoneInfo], str]:
     """Today by zone, each looked up once."""
-    known: dict[ZoneInfo, date] = {}
-
-    def today(zone: ZoneInfo) -> date:
-        if zone not in known:
-            known[zone] = now.astimezone(zone).date()
-        return known[zone]
-
-    return today
+    return cache(lambda zone: _day(now, zone))
 
 
 def _next_midnight_ms(now: datetime, zone: ZoneInfo) -> int:

@@ -29,6 +29,11 @@ class CompanyPlan:
     bundled: int
     """The rows of all actions in bundles, as a bit set."""
 
+    @property
+    def restricts(self) -> bool:
+        """Whether a choice shuts out others than the action itself."""
+        return bool(self.excludes or self.most)
+
     def rows_of(self, action: int) -> int:
         """As a bit set."""
         first = self.first_row[action]
@@ -50,7 +55,8 @@ class Company:
     def join(self, action: int) -> None:
         """The action was chosen."""
         plan = self._plan
-        self.shut |= plan.rows_of(action)
+        first, end = plan.first_row[action], plan.first_row[action + 1]
+        self.shut |= ((1 << (end - first)) - 1) << first
         if plan.excludes:
             self.shut |= plan.excludes.get(action, 0)
         if plan.most:

@@ -22,14 +22,13 @@ from wayline_decision.core.budget import compile_budgets
 from wayline_decision.core.company import CompanyPlan, compile_company
 from wayline_decision.core.contact import compile_contact
 from wayline_decision.core.experiments import compile_experiments
-from wayline_decision.core.known import Known
+from wayline_decision.core.known import Clock, Known
 from wayline_decision.core.maturity import action_salts
 from wayline_decision.core.plan import ActionPlan, PlacementPlan, Plan, Row, RowRule, Stage
 from wayline_decision.core.schedule import compile_schedule
 
 _TRAIT = re.compile(r"\bprofile\s*\.\s*(\w+)")
-_REQUEST = re.compile(r"\b(context|now)\b")
-_NOT_CONTEXT = re.compile(r"\b(profile|now)\b")
+_PROFILE, _CONTEXT, _NOW = (re.compile(rf"\b{word}\b") for word in ("profile", "context", "now"))
 _WHOLE_PROFILE = re.compile(r"\bprofile\b(?!\s*\.)")
 _CONDITION = ("BOOL",)
 _NUMBER = ("DOUBLE", "INT")
@@ -87,7 +86,9 @@ def compile_plan(catalog: Catalog, revision: int) -> Plan:
         action_of=np.array([row.action for row in rows], np.intp),
         base_propensity=np.array([action.propensity.base for action in actions], np.float64),
         value=value,
+        values=tuple(value.tolist()),
         lever=lever,
+        levers=tuple(lever.tolist()),
         worth=value**exponents.value * lever**exponents.lever,
         context_weight=np.array(
             [1.0 if isinstance(action.context_weight, str) else action.context_weight for action in actions], np.float64
@@ -113,11 +114,13 @@ def compile_plan(catalog: Catalog, revision: int) -> Plan:
         keeps_eligible=_keeps(rows, len(conditions), {Stage.ELIGIBILITY}),
         lasting=_rule_set(rule_compiler, conditions, _Kind.LASTING, _CONDITION, on_error=False),
         situational=_rule_set(rule_compiler, conditions, _Kind.SITUATIONAL, _CONDITION, on_error=False),
+        temporal=_rule_set(rule_compiler, conditions, _Kind.TEMPORAL, _CONDITION, on_error=False),
         momentary=_rule_set(rule_compiler, conditions, _Kind.MOMENTARY, _CONDITION, on_error=False),
         lasting_weights=RuleSet(rule_compiler, [one for one in weights if _lasts(one)], _NUMBER, on_error=1.0),
         momentary_weights=RuleSet(rule_compiler, [one for one in weights if not _lasts(one)], _NUMBER, on_error=1.0),
         weighted_actions=np.array(list(weight_texts), np.intp),
         weight_of=np.array([weights[text] for text in weight_texts.values()], np.intp),
+        clock=Clock(),
         nobody=Known(schema.traits(), facts.traits(), {}),
     )
 
@@ -213,17 +216,21 @@ def _conditions(placed: Sequence[Placed]) -> Iterator[str]:
 
 
 class _Kind(IntEnum):
-    """What an expression depends on: the profile alone, the context alone, or more."""
+    """What an expression depends on: the profile alone, the context alone, the time alone, or more."""
 
     LASTING = 0
     SITUATIONAL = 1
-    MOMENTARY = 2
+    TEMPORAL = 2
+    MOMENTARY = 3
 
 
 def _kind(text: str) -> _Kind:
-    if not _REQUEST.search(text):
+    profile, context, now = (word.search(text) is not None for word in (_PROFILE, _CONTEXT, _NOW))
+    if not context and not now:
         return _Kind.LASTING
-    return _Kind.MOMENTARY if _NOT_CONTEXT.search(text) else _Kind.SITUATIONAL
+    if context and not profile and not now:
+        return _Kind.SITUATIONAL
+    return _Kind.TEMPORAL if now and not profile and not context else _Kind.MOMENTARY
 
 
 def _lasts(text: str) -> bool:

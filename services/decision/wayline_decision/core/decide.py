@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import IntEnum
 from functools import partial
 from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
 
 import numpy as np
 
@@ -25,6 +26,7 @@ from wayline_decision.core.score import CATALOGUE, Models, Scored
 from wayline_decision.core.screen import Screened, eligible, forced, judge, screen
 from wayline_decision.core.slots import GREEDY, Choice, Contest, Dice, fill
 from wayline_decision.core.standing import Subject, standing_by, standings
+from wayline_decision.core.timetable import zone_named
 
 
 class Personalisation(IntEnum):
@@ -88,10 +90,16 @@ class Filled(NamedTuple):
     placement: PlacementPlan
     chosen: tuple[Chosen, ...]
     denied_purpose: str | None
+    subject: Subject
+    """Whom its rules and models saw."""
     screened: Screened
     standing: Standing
     barred: tuple[tuple[Stage, int], ...] = ()
     """By stage, the rows that it dropped, as bit sets; a row may be in several."""
+    contest: Contest | None = None
+    """For its slots; None: nothing could have stood in them."""
+    choices: Sequence[Choice] = ()
+    """Who won the slots, those included whose content then could not be rendered."""
 
 
 class Decision(NamedTuple):
@@ -101,11 +109,14 @@ class Decision(NamedTuple):
     placements: tuple[Filled, ...]
     failures: tuple[str, ...]
     now: datetime
+    question: Question
+    models: Models
+    limits: Limits
     assignment: Assignment = AS_EVERYBODY
     contact: Verdict | None = None
     schedule: ScheduleVerdict | None = None
     recorded: bytes = b""
-    """The propensities, before smoothing, of the actions that were candidates in some placement: float32, little-endian,
+    """The propensities, before smoothing, of the actions that were candidates in some placement: little-endian float32,
     by action id. Empty: no model scored.
     """
 
@@ -163,7 +174,13 @@ def _personalisation(plan: Plan, question: Question) -> Personalisation:
 
 def _subject(plan: Plan, known: Known | None, situation: Situation, now: datetime) -> Subject:
     seen = known or plan.nobody
-    return Subject(seen, situation, partial(plan.rule_compiler.activation, seen.facts, situation.context, now))
+    # Rules know the time in whole seconds: those on the time alone are judged once for all requests of a second.
+    second = now.replace(microsecond=0)
+    return Subject(seen, situation, partial(plan.rule_compiler.activation, seen.facts, situation.context, second))
+
+
+def _timezone(question: Question) -> str:
+    return question.known.timezone if question.known else ""
 
 
 class _Seen(NamedTuple):
@@ -177,18 +194,41 @@ class _Seen(NamedTuple):
 class _Conclusion:
     """One decision in the making."""
 
+    __slots__ = (
+        "_aside",
+        "_candidates",
+        "_company",
+        "_contact",
+        "_control",
+        "_dice",
+        "_failures",
+        "_limits",
+        "_mode",
+        "_models",
+        "_now",
+        "_plan",
+        "_promised",
+        "_question",
+        "_schedule",
+        "_screened",
+        "_second",
+        "_standing",
+        "_subject",
+    )
+
     def __init__(self, plan: Plan, models: Models, prepared: Prepared, now: datetime, limits: Limits) -> None:
         self._plan = plan
         self._models = models
         self._question = question = prepared.question
         self._mode = prepared.mode
         self._now = now
+        self._second = now.replace(microsecond=0)
         self._limits = limits
+        self._control = question.assignment.control
         self._dice = Dice(question.seed)
         self._company = Company(plan.company)
         self._contact = None if plan.contact.empty else self._contact_verdict()
-        timezone = question.known.timezone if question.known else ""
-        self._schedule = None if plan.schedule.empty else plan.schedule.judge(now, timezone)
+        self._schedule = None if plan.schedule.empty else plan.schedule.judge(now, _timezone(question))
         self._subject = prepared.subject
         self._screened = self._screen(prepared.subject)
         self._standing = prepared.standing
@@ -198,8 +238,8 @@ class _Conclusion:
         self._promised: list[Met] = []
         if question.recorded is not None:
             self._standing = self._as_recorded(question.recorded)
-        if question.assignment.control is not None:
-            self._standing = under(question.assignment.control, plan, self._standing, self._dice.roll())
+        if self._control is not None:
+            self._standing = under(self._control, plan, self._standing, self._dice.roll())
 
     def decision(self) -> Decision:
         """All placements, in the order of the request."""
@@ -209,6 +249,9 @@ class _Conclusion:
             filled,
             (*self._standing.failures, *self._failures),
             self._now,
+            self._question,
+            self._models,
+            self._limits,
             self._question.assignment,
             self._contact,
             self._schedule,
@@ -217,13 +260,13 @@ class _Conclusion:
 
     def _screen(self, subject: Subject) -> Screened:
         judged = judge(self._plan, subject.known, subject.activation)
-        return screen(self._plan, judged, self._question.situation, subject.activation)
+        return screen(self._plan, judged, subject.situation, self._second, subject.activation)
 
     def _fill(self, placement: PlacementPlan, slots: int) -> Filled:
         plan = self._plan
         seen = self._seen(placement)
         if not self._allowed(placement):
-            return Filled(placement, (), placement.purpose, seen.screened, seen.standing)
+            return Filled(placement, (), placement.purpose, *seen)
         open_, barred = self._open(placement, seen.screened)
         self._candidates |= open_
         first = open_ & forced(plan, seen.screened) if plan.always_forced or plan.forced_by else 0
@@ -232,14 +275,14 @@ class _Conclusion:
             barred = (*barred, (Stage.FLOOR, ~reaching & plan.everything))
             open_ &= reaching | first  # what is forced need not compete
         if not open_:
-            return Filled(placement, (), None, seen.screened, seen.standing, barred)
+            return Filled(placement, (), None, *seen, barred)
         gate = self._gate(placement) if plan.contact.pooled else None
         contest = Contest(placement, slots, open_, first, self._exploration(placement), gate)
         choices = fill(plan, seen.standing, contest, self._company, self._dice)
         if plan.contact.pooled:
             self._promised += self._as_promised(placement, [one.row for one in choices])
         chosen = [one for choice in choices if (one := self._chosen(choice, seen)) is not None]
-        return Filled(placement, tuple(chosen), None, seen.screened, seen.standing, barred)
+        return Filled(placement, tuple(chosen), None, *seen, barred, contest, choices)
 
     def _allowed(self, placement: PlacementPlan) -> bool:
         known = self._question.known
@@ -264,15 +307,14 @@ class _Conclusion:
         return self._aside
 
     def _policies(self, screened: Screened) -> int:
-        if self._question.assignment.control == "eligibility":
+        if self._control == "eligibility":
             return eligible(self._plan, screened)
         return screened.passed
 
     def _exploration(self, placement: PlacementPlan) -> Any:
-        control = self._question.assignment.control
-        if control is None:
+        if self._control is None:
             return placement.exploration
-        return BY_LOT if control == "random" else GREEDY
+        return BY_LOT if self._control == "random" else GREEDY
 
     def _barred(self, placement: PlacementPlan) -> tuple[tuple[Stage, int], ...]:
         """What other stages than the rules drop, each with its rows; nothing for those that drop none."""
@@ -313,7 +355,7 @@ class _Conclusion:
         """What a shared cap lets through, once more is promised in this response."""
         known = self._question.known
         contacts = (*(known.contacts if known else ()), *self._limits.reserved, *self._promised)
-        timezone = known.timezone if known else ""
+        timezone = _timezone(self._question)
 
         def gate(rows: Sequence[int]) -> int:
             promised = self._as_promised(placement, rows)
@@ -346,7 +388,7 @@ class _Conclusion:
         if row.template is not None:
             traits, context = seen.subject.known.traits, seen.subject.situation.context
             try:
-                content = row.template.render(traits, context, self._now, _locale(plan, seen.subject))
+                content = row.template.render(traits, context, self._local(), _locale(plan, seen.subject))
             except RenderError as error:
                 self._failures.append(f"content:{row.action_id}/{row.treatment_id} failed: {error}")
                 return None
@@ -354,15 +396,20 @@ class _Conclusion:
             choice.row,
             standing.propensity.item(action),
             standing.weights.item(action),
-            plan.value.item(action),
-            plan.lever.item(action),
+            plan.values[action],
+            plan.levers[action],
             standing.row_priority.item(choice.row),
             standing.sources.get(action, CATALOGUE),
-            choice.selection_probability,
+            # The chance of those that stand by propensities by lot is known in hindsight only.
+            None if self._control == "random_propensity" else choice.selection_probability,
             standing.raw.item(action) if plan.arbitration.smoothing is not None else None,
             choice.drawn,
             content,
         )
+
+    def _local(self) -> datetime:
+        """The time where the customer is."""
+        return self._now.astimezone(zone_named(_timezone(self._question)) or ZoneInfo(self._plan.catalog.timezone))
 
     def _recorded(self) -> bytes:
         standing, candidates = self._standing, self._candidates
@@ -376,13 +423,19 @@ class _Conclusion:
         return np.unique(self._plan.action_of[indices_of(rows, len(self._plan.rows))])
 
     def _as_recorded(self, recorded: bytes) -> Standing:
-        """The standing by a record's propensities, which are those of the candidates."""
+        """The standing by a record's propensities, which are those of the candidates.
+
+        A record rounds to float32: what rounds to the same is the same, and has all its bits.
+        """
         candidates = 0
         for placement, _ in self._question.placements:
             if self._allowed(placement):
                 candidates |= self._open(placement, self._seen(placement).screened)[0]
         raw: Floats = self._standing.raw.copy()
-        raw[self._actions(candidates)] = np.frombuffer(recorded, "<f4")
+        actions, given = self._actions(candidates), np.frombuffer(recorded, "<f4")
+        if len(actions) != len(given):
+            return self._standing  # other candidates than then: whoever compares will see it
+        raw[actions] = np.where(raw[actions].astype(np.float32) == given, raw[actions], given)
         scored = Scored(raw[np.newaxis], self._standing.sources, self._standing.failures)
         return standing_by(self._plan, self._models, self._subject, scored)
 

@@ -1,13 +1,26 @@
-"""Why not: for every row of a placement that was not chosen, the stage and the rule that dropped it."""
+"""Why not: for every row of a placement that was not chosen, the stage and the rule that dropped it.
+
+And what would have to change: the nearest thing by which the row would pass that stage. It may be dropped by a later
+one then.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
 
 from wayline_decision.core.bitset import bits
+from wayline_decision.core.company import Company
+from wayline_decision.core.contact import Met, promised
 from wayline_decision.core.decide import Decision, Filled
-from wayline_decision.core.plan import Plan, Row, Stage
+from wayline_decision.core.maturity import lot_numbers, share_of
+from wayline_decision.core.nearest import Changes
+from wayline_decision.core.outranked import outranked
+from wayline_decision.core.plan import Plan, Stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,127 +34,211 @@ class Dropped:
     change: str = ""
 
 
+class Step(NamedTuple):
+    """How many rows came to a stage, and how many of them it dropped."""
+
+    stage: Stage
+    entered: int
+    dropped: int
+
+
 def dropped(plan: Plan, decision: Decision, filled: Filled) -> Iterator[Dropped]:
     """Every row of the placement that was not chosen, by action and treatment id."""
     chosen = {one.row for one in filled.chosen}
-    # A stand-in for 'used by an earlier placement': an action never appears twice in one response.
-    elsewhere = {plan.rows[one.row].action for other in decision.placements for one in other.chosen}
+    why = _Why(plan, decision, filled)
     for at in bits(filled.placement.rows):
         if at not in chosen:
-            yield _why(plan, decision, filled, at, elsewhere)
+            yield why.dropped(at)
 
 
-def _why(plan: Plan, decision: Decision, filled: Filled, at: int, elsewhere: set[int]) -> Dropped:
-    if filled.denied_purpose:
-        purpose = filled.denied_purpose
-        return Dropped(
-            at, Stage.CONSENT, "", f"no consent for {purpose}", f"the customer would have to allow {purpose}"
-        )
-    row = plan.rows[at]
-    barred = {stage for stage, rows in filled.barred if rows >> at & 1}
+def funnel(rows: int, stages: Iterable[Stage]) -> Iterator[Step]:
+    """How the rows of a placement became fewer, in the order in which they are judged.
+
+    Args:
+        rows: how many there are.
+        stages: of each that was dropped, where.
+    """
+    lost = Counter(stages)
     for stage in Stage:
-        if stage in barred:
-            return _barred(plan, decision, filled, at, stage)
-        found = _unmet(plan, filled, row, at, stage) if _judged(decision, stage) else None
-        if found is not None:
-            return found
-    if row.action in elsewhere:
-        return Dropped(at, Stage.COMPANY, "", "the action is already in this response")
-    if _kept_out(plan, decision, row):
-        return Dropped(
-            at,
-            Stage.COMPANY,
-            "",
-            "it must not stand beside what was chosen (exclusion, most of its group, bundle or a shared cap)",
-            "another choice for the slots before it",
-        )
-    return _outranked(plan, filled, at)
+        if not rows:
+            return
+        yield Step(stage, rows, lost[stage])
+        rows -= lost[stage]
 
 
-def _judged(decision: Decision, stage: Stage) -> bool:
-    return decision.assignment.control != "eligibility" or stage is Stage.ELIGIBILITY
+class _Why:
+    """One placement of a decision, looked at afterwards."""
 
+    def __init__(self, plan: Plan, decision: Decision, filled: Filled) -> None:
+        self._plan = plan
+        self._decision = decision
+        self._filled = filled
+        self._changes = Changes(plan.rule_compiler, filled.subject.activation)
+        place = next(at for at, one in enumerate(decision.placements) if one is filled)
+        self._before = decision.placements[:place]
+        # Who won the last slot kept nobody out: no slot was left.
+        slots = filled.contest.slots if filled.contest else 0
+        self._own = [one.row for one in filled.choices]
+        self._company = [one.row for other in self._before for one in other.choices]
+        self._company += self._own[:-1] if len(self._own) == slots else self._own
+        self._standing_at = {
+            plan.rows[one.row].action: other.placement.id for other in (*self._before, filled) for one in other.choices
+        }
 
-def _unmet(plan: Plan, filled: Filled, row: Row, at: int, stage: Stage) -> Dropped | None:
-    for rule in row.rules:
-        if rule.stage is stage and not filled.screened.met[rule.condition]:
-            expression = plan.conditions[rule.condition]
-            error = filled.screened.errors.get(rule.condition)
-            if error:
-                return Dropped(at, stage, expression, f"could not be evaluated: {error}")
-            wanted = rule.because or expression
-            return Dropped(at, stage, expression, f"not met: {wanted}", f"this would have to hold: {expression}")
-    return None
-
-
-def _barred(plan: Plan, decision: Decision, filled: Filled, at: int, stage: Stage) -> Dropped:
-    action = plan.rows[at].action
-    match stage:
-        case Stage.EXPERIMENT:
-            return Dropped(at, stage, "", decision.assignment.because(at), "another salt or share would draw lots anew")
-        case Stage.SCHEDULE if decision.schedule is not None:
-            why = decision.schedule.why_quiet(filled.placement.channel) or decision.schedule.why(at)
-            return Dropped(at, stage, "", *why) if why else Dropped(at, stage, "", "not now")
-        case Stage.BUDGET:
-            return Dropped(at, stage, "", *plan.budgets.why(plan.rows[at].action_id, decision.now))
-        case Stage.CONTACT if decision.contact is not None:
-            refusal = decision.contact.why(at, filled.placement.channel)
-            return Dropped(at, stage, "", *refusal) if refusal else Dropped(at, stage, "", "the contact policy")
-        case Stage.MATURITY:
-            maturity = plan.arbitration.maturity
-            wanted = maturity.positives if maturity else 0
-            return Dropped(
-                at,
-                stage,
-                "",
-                "new: it does not reach this customer yet",
-                f"it reaches everybody from {wanted:,} positive responses on",
+    def dropped(self, at: int) -> Dropped:
+        plan, filled = self._plan, self._filled
+        if filled.denied_purpose:
+            purpose = filled.denied_purpose
+            return self._drop(
+                at, Stage.CONSENT, f"no consent for {purpose}", f"the customer would have to allow {purpose}"
             )
-        case _:
-            return _too_low(plan, filled, at, action)
+        forced = filled.contest is not None and filled.contest.forced >> at & 1
+        barred = {stage for stage, rows in filled.barred if rows >> at & 1 and not (forced and stage is Stage.FLOOR)}
+        for stage in Stage:
+            if stage in barred:
+                return self._barred(at, stage)
+            found = self._unmet(at, stage)
+            if found is not None:
+                return found
+        return (
+            self._not_rendered(at)
+            or self._kept_out(at)
+            or self._drop(at, Stage.ARBITRATION, *outranked(plan, self._decision, filled, at))
+        )
 
+    def _drop(self, at: int, stage: Stage, reason: str, change: str) -> Dropped:
+        return Dropped(at, stage, "", reason, change)
 
-def _too_low(plan: Plan, filled: Filled, at: int, action: int) -> Dropped:
-    standing, placement = filled.standing, filled.placement
-    propensity, priority = standing.propensity.item(action), standing.row_priority.item(at)
-    if plan.floors is not None:
-        least_propensity, least_priority = plan.floors[0].item(action), plan.floors[1].item(action)
-        if propensity < least_propensity:
-            reason = f"its propensity {propensity:.6g} is below the floor"
-            return Dropped(at, Stage.FLOOR, "", reason, f"a propensity of at least {least_propensity:.6g}")
-        if priority < least_priority:
-            reason = f"its priority {priority:.6g} is below the floor"
-            return Dropped(at, Stage.FLOOR, "", reason, f"a priority of at least {least_priority:.6g}")
-    reason = f"rather silence: its priority {priority:.6g} is below the placement's"
-    return Dropped(at, Stage.FLOOR, "", reason, f"a priority of at least {placement.silence:.6g}")
+    def _unmet(self, at: int, stage: Stage) -> Dropped | None:
+        if self._decision.assignment.control == "eligibility" and stage is not Stage.ELIGIBILITY:
+            return None
+        screened = self._filled.screened
+        for rule in self._plan.rows[at].rules:
+            if rule.stage is stage and not screened.met[rule.condition]:
+                expression = self._plan.conditions[rule.condition]
+                error = screened.errors.get(rule.condition)
+                if error:
+                    change = 'the rule would have to say what holds then, as in profile.colours[?"red"].orValue(0.0)'
+                    return Dropped(at, stage, expression, f"could not be evaluated: {error}", change)
+                reason = f"not met: {rule.because or expression}"
+                return Dropped(at, stage, expression, reason, self._changes.of(expression))
+        return None
 
+    def _barred(self, at: int, stage: Stage) -> Dropped:
+        plan, decision, channel = self._plan, self._decision, self._filled.placement.channel
+        why: tuple[str, str] | None = None
+        match stage:
+            case Stage.EXPERIMENT:
+                group = "holdout" if decision.assignment.held_out else "action's control group"
+                change = f"the {group} would have to be smaller, or drawn with another salt"
+                why = decision.assignment.because(at), change
+            case Stage.SCHEDULE if decision.schedule is not None:
+                why = decision.schedule.why_quiet(channel) or decision.schedule.why(at)
+            case Stage.BUDGET:
+                why = plan.budgets.why(plan.rows[at].action_id, decision.now)
+            case Stage.CONTACT if decision.contact is not None:
+                why = decision.contact.why(at, channel)
+            case Stage.MATURITY:
+                why = self._unreached(at)
+            case Stage.FLOOR:
+                why = self._too_low(at)
+        assert why is not None, f"nothing at the stage {stage.name} drops row {at}"
+        return self._drop(at, stage, *why)
 
-def _kept_out(plan: Plan, decision: Decision, row: Row) -> bool:
-    excludes = plan.company.excludes.get(row.action, 0)
-    groups: dict[int, int] = {}
-    for filled in decision.placements:
-        for one in filled.chosen:
-            if excludes >> one.row & 1:
-                return True
-            group = plan.company.group_of[plan.rows[one.row].action]
-            groups[group] = groups.get(group, 0) + 1
-    group = plan.company.group_of[row.action]
-    return (
-        groups.get(group, 0) >= plan.company.most.get(group, len(plan.rows) + 1) or row.action in plan.company.bundles
-    )
+    def _unreached(self, at: int) -> tuple[str, str]:
+        """The share that an action reaches grows with its positives: this customer's number says from how many on."""
+        plan, decision = self._plan, self._decision
+        action, maturity = plan.rows[at].action, plan.arbitration.maturity
+        assert maturity is not None
+        positives = decision.models.positives[action]
+        share = share_of(np.array([positives]), maturity).item()
+        number = lot_numbers(decision.question.lot, plan.salts[action : action + 1]).item()
+        wanted = int((number - maturity.start) / (1.0 - maturity.start) * maturity.positives) + 1
+        return (
+            f"new: with {positives:.6g} positive responses it reaches {share:.1%} of customers, and not yet this one",
+            f"it reaches this customer from {wanted:,} positive responses on",
+        )
 
+    def _too_low(self, at: int) -> tuple[str, str]:
+        plan, standing, placement = self._plan, self._filled.standing, self._filled.placement
+        action = plan.rows[at].action
+        propensity, priority = standing.propensity.item(action), standing.row_priority.item(at)
+        if plan.floors is not None:
+            least_propensity, least_priority = plan.floors[0].item(action), plan.floors[1].item(action)
+            if propensity < least_propensity:
+                reason = f"its propensity {propensity:.6g} is below the floor"
+                return reason, f"a propensity of at least {least_propensity:.6g}"
+            if priority < least_priority:
+                return f"its priority {priority:.6g} is below the floor", f"a priority of at least {least_priority:.6g}"
+        reason = f"rather silence: its priority {priority:.6g} is below the placement's"
+        return reason, f"a priority of at least {placement.silence:.6g}"
 
-def _outranked(plan: Plan, filled: Filled, at: int) -> Dropped:
-    priority = filled.standing.row_priority.item(at)
-    reason = f"others ranked higher; its priority was {priority:.6g}"
-    if not filled.chosen:
-        return Dropped(at, Stage.ARBITRATION, "", reason)
-    least = min(filled.chosen, key=lambda one: one.priority)
-    action = plan.rows[at].action
-    propensity = filled.standing.propensity.item(action)
-    change = f"a priority above {least.priority:.6g}, which {plan.rows[least.row].action_id} had"
-    if 0 < priority <= least.priority and plan.formula is None and plan.arbitration.propensity:
-        wanted = propensity * (least.priority / priority) ** (1 / plan.arbitration.propensity)
-        if wanted < 1:
-            change += f": with all else the same, a propensity above {wanted:.4g} instead of {propensity:.4g}"
-    return Dropped(at, Stage.ARBITRATION, "", reason, change)
+    def _not_rendered(self, at: int) -> Dropped | None:
+        if at not in self._own:
+            return None
+        row = self._plan.rows[at]
+        name = f"content:{row.action_id}/{row.treatment_id} "
+        failure = next((one.removeprefix(name) for one in self._decision.failures if one.startswith(name)), "failed")
+        return self._drop(at, Stage.ARBITRATION, f"it won a slot, but its content {failure}", "its template")
+
+    def _kept_out(self, at: int) -> Dropped | None:
+        """By who stands in the response already."""
+        plan = self._plan
+        action = plan.rows[at].action
+        if action in self._standing_at:
+            change = f"another choice for {self._standing_at[action]}, where it stands"
+            return self._drop(at, Stage.COMPANY, "the action is already in this response", change)
+        excluders = [row for row in self._company if plan.company.excludes.get(action, 0) >> row & 1]
+        if excluders:
+            name = plan.rows[excluders[0]].action_id
+            return self._drop(at, Stage.COMPANY, f"it must not stand beside {name}", f"another choice than {name}")
+        group = plan.company.group_of[action]
+        members = [row for row in self._company if plan.company.group_of[plan.rows[row].action] == group]
+        most = plan.company.most.get(group)
+        if most is not None and len(members) >= most:
+            names = " or ".join(plan.rows[row].action_id for row in members)
+            reason = f"its group already has {most} in this response, the most that it may"
+            return self._drop(at, Stage.COMPANY, reason, f"another choice than {names}")
+        return self._capped(at) or self._not_whole(at, action)
+
+    def _capped(self, at: int) -> Dropped | None:
+        """By a contact cap that several actions share, which the response itself has used up."""
+        plan, decision, filled = self._plan, self._decision, self._filled
+        if filled.contest is None or filled.contest.gate is None:
+            return None
+        known = decision.question.known
+        own = [row for row in self._company if row in self._own]
+        places = [(one.placement.channel, choice.row) for one in self._before for choice in one.choices]
+        places += [(filled.placement.channel, row) for row in own]
+        at_ms = int(decision.now.timestamp() * 1_000)
+        met = [*(known.contacts if known else ()), *decision.limits.reserved]
+        for channel, row in places:
+            met += promised(Met("impression", plan.rows[row].action_id, channel, at_ms, ""))
+        verdict = plan.contact.judge(met, known.timezone if known else "", decision.now)
+        refusal = verdict.why(at, filled.placement.channel)
+        if refusal is None:
+            return None
+        reason = f"{refusal.reason}: what this response holds already uses it up"
+        return self._drop(at, Stage.CONTACT, reason, f"fewer choices before it; or {refusal.change}")
+
+    def _not_whole(self, at: int, action: int) -> Dropped | None:
+        """By the rest of its bundle."""
+        plan, filled = self._plan, self._filled
+        others = plan.company.bundles.get(action)
+        if others is None or filled.contest is None:
+            return None
+        company = Company(plan.company)
+        for row in self._company:
+            company.join(plan.rows[row].action)
+        own = sum(row in self._own for row in self._company)
+        left, among = filled.contest.slots - own, filled.contest.open & ~company.shut
+        if company.partners(action, among, left) is not None:
+            return None
+        if len(others) >= left:
+            reason = f"its bundle needs {len(others) + 1} slots, of which {left} were left"
+            return self._drop(at, Stage.COMPANY, reason, "more slots, or an earlier one for it")
+        missing = [other for other in others if not among & plan.company.rows_of(other)] or others
+        names = " and ".join(plan.actions[other].id for other in missing)
+        return self._drop(
+            at, Stage.COMPANY, f"its bundle would not be whole without {names}", f"{names} would have to pass as well"
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,14 +28,14 @@ class Race(NamedTuple):
     """Candidates that compete for slots, at most one row of each action; [K] each."""
 
     rows: list[int]
-    actions: NDArray[np.intp]
+    actions: list[int]
     priority: Floats
     logit: Floats
     """Of the propensity."""
     spread: Floats
     """The standard deviation of the logit, by the evidence."""
-    unit: Floats
-    """The priority at propensity 1, for the product formula."""
+    unit: NDArray[np.float32]
+    """The priority at propensity 1, for the product formula; as exact as the draws that it is multiplied with."""
 
 
 class Standing:
@@ -151,6 +152,16 @@ class Known:
         """Of the contact policy, without reservations."""
         self.unreached: tuple[Any, int] | None = None
         """The models, and the rows of new actions that do not reach this customer yet, as a bit set."""
+
+
+class Clock:
+    """How the conditions on the time alone turned out in the latest second: rules know the time in whole seconds."""
+
+    __slots__ = ("judged",)
+
+    def __init__(self) -> None:
+        """Begin with nothing worked out."""
+        self.judged: tuple[datetime, list[bool], Mapping[int, str]] | None = None
 
 
 class Situation:

@@ -39,8 +39,9 @@ def uniforms(seed: int, count: int) -> tuple[float, ...]:
         seed: 0 to 2^64 - 1.
         count: how many. The first ones are the same for every count.
     """
-    # The first output of a seed places its slice of the bank.
-    return tuple((_mixed(seed + at * _STEP & _WORD) >> 11) * _UNIT for at in range(2, count + 2))
+    # Callers may count their seeds on by SplitMix64's own step: unmixed, they would get each other's lots.
+    state = _mixed(seed + _STEP & _WORD)
+    return tuple((_mixed(state + at * _STEP & _WORD) >> 11) * _UNIT for at in range(1, count + 1))
 
 
 def children(seed: int, count: int) -> Seeds:

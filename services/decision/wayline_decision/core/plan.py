@@ -25,7 +25,7 @@ from wayline_decision.core.budget import BudgetPlan
 from wayline_decision.core.company import CompanyPlan
 from wayline_decision.core.contact import ContactPlan
 from wayline_decision.core.experiments import ExperimentPlan
-from wayline_decision.core.known import Known
+from wayline_decision.core.known import Clock, Known
 from wayline_decision.core.schedule import SchedulePlan
 
 Floats = NDArray[np.float64]
@@ -125,8 +125,12 @@ class Plan:
     """[A] the catalogue's own chance to accept."""
     value: Floats
     """[A]"""
+    values: tuple[float, ...]
+    """The same: one of them is read in a third of the time."""
     lever: Floats
     """[A] the product of the levers of issue, group and action."""
+    levers: tuple[float, ...]
+    """The same."""
     worth: Floats
     """[A] value^w3 * lever^w4, which no request changes."""
     context_weight: Floats
@@ -167,6 +171,8 @@ class Plan:
     """The conditions on the profile alone."""
     situational: RuleSet
     """The conditions on the request's context alone, which come next."""
+    temporal: RuleSet
+    """The conditions on the time alone, which come next."""
     momentary: RuleSet
     """All others."""
     lasting_weights: RuleSet
@@ -176,6 +182,7 @@ class Plan:
     """The actions whose context weight is an expression."""
     weight_of: Indices
     """For each of those, which expression."""
+    clock: Clock
     nobody: Known
     """Of whom nothing is known, or may be used."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from wayline.catalog.rules import Evaluated
@@ -33,14 +34,30 @@ def judge(plan: Plan, known: Known, activation: Callable[[], Any]) -> Judged:
     return judged
 
 
-def screen(plan: Plan, judged: Judged, situation: Situation, activation: Callable[[], Any]) -> Screened:
-    """Judge the rest. The cost grows with conditions, not with conditions times actions."""
+def screen(
+    plan: Plan, judged: Judged, situation: Situation, second: datetime, activation: Callable[[], Any]
+) -> Screened:
+    """Judge the rest. The cost grows with conditions, not with conditions times actions.
+
+    Args:
+        plan: the catalogue.
+        judged: what the profile alone decides.
+        situation: the request's context.
+        second: the time, in whole seconds.
+        activation: all of it, for CEL.
+    """
     passed, met, errors = judged.passed, judged.met, judged.errors
     if plan.situational.expressions:
         if situation.judged is None:
             evaluated = plan.situational.evaluate(activation())
             situation.judged = (evaluated.values, evaluated.errors)
         passed, met, errors = _judge_more(plan, passed, met, errors, *situation.judged)
+    if plan.temporal.expressions:
+        told = plan.clock.judged
+        if told is None or told[0] != second:
+            evaluated = plan.temporal.evaluate(activation())
+            told = plan.clock.judged = (second, evaluated.values, evaluated.errors)
+        passed, met, errors = _judge_more(plan, passed, met, errors, told[1], told[2])
     if plan.momentary.expressions:
         evaluated = plan.momentary.evaluate(activation())
         passed, met, errors = _judge_more(plan, passed, met, errors, evaluated.values, evaluated.errors)

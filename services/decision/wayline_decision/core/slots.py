@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from wayline_decision.core.company import Company
 from wayline_decision.core.explore import logit, pick, spread, thompson
 from wayline_decision.core.known import Floats, Race, Standing
 from wayline_decision.core.noise import Noise, uniforms
-from wayline_decision.core.plan import PlacementPlan, Plan
+from wayline_decision.core.plan import Indices, PlacementPlan, Plan
 
 GREEDY = Exploration()
 NOISE = Noise()
@@ -24,8 +24,7 @@ MAX_KEPT_RACES = 2
 _STEP = 0x9E3779B97F4A7C15
 _MASK = (1 << 64) - 1
 Singles = NDArray[np.float32]
-_GONE = -1.0
-"""Below every priority."""
+_GONE = -np.inf
 
 
 class Choice(NamedTuple):
@@ -133,7 +132,7 @@ def _in_order(
 ) -> list[Choice]:
     """The first rows of the ranking that the company takes."""
     enough = slots * contest.placement.most_per_action
-    if plan.company.excludes or plan.company.most:
+    if plan.company.restricts:
         enough = len(plan.rows)
     picks: list[Choice] = []
     for row in ranked(plan, standing, among, enough):
@@ -160,7 +159,10 @@ def _by_contest(
     race = _race(plan, standing, among, one_each=placement.most_per_action > 1)
     slots = min(slots, len(race.rows))
     drawn, prices, lots = _draws(plan, standing, race, exploration, slots, dice.roll())
-    variety = _variety(plan, race, placement.diversity, chosen) if placement.diversity else None
+    if drawn is not None and prices is not None and not placement.diversity and not plan.company.restricts:
+        return _winners(race, drawn, prices, company)
+    groups = plan.group_of[race.actions]
+    variety = _variety(plan, groups, placement.diversity, chosen) if placement.diversity else None
     gone: list[int] = []
     picks: list[Choice] = []
     for slot in range(slots):
@@ -170,22 +172,43 @@ def _by_contest(
         if variety is not None:
             price = price * variety
         if lots is not None:
-            left = np.delete(np.arange(len(race.rows)), gone)
-            found, chance = pick(exploration, price[left], lots[slot])
-            at = int(left[found])
+            at, chance = _by_lot(exploration, price, gone, lots[slot])
             picks.append(Choice(race.rows[at], chance))
         else:
             if gone:
                 price = price.copy() if prices is None and variety is None else price
                 price[gone] = _GONE
             at = int(price.argmax())
-            picks.append(
-                Choice(race.rows[at], 1.0) if drawn is None else Choice(race.rows[at], None, drawn.item(slot, at))
-            )
+            picks.append(Choice(race.rows[at], *((1.0,) if drawn is None else (None, drawn.item(slot, at)))))
         gone += _join(plan, race, at, company, among)
         if variety is not None:
-            variety[plan.group_of[race.actions] == plan.group_of[race.actions[at]]] *= 1.0 - placement.diversity
+            variety[groups == groups[at]] *= 1.0 - placement.diversity
     return picks
+
+
+def _winners(race: Race, drawn: Singles, prices: Floats, company: Company) -> list[Choice]:
+    """The usual case of Thompson sampling, in which a choice shuts out nobody else: all slots at once."""
+    picks: list[Choice] = []
+    taken: list[int] = []
+    for slot, winner in enumerate(prices.argmax(axis=1).tolist()):
+        at = winner
+        if at in taken:
+            price = prices[slot]
+            for other in taken:
+                price[other] = _GONE
+            at = int(price.argmax())
+        taken.append(at)
+        company.join(race.actions[at])
+        picks.append(Choice(race.rows[at], None, drawn.item(slot, at)))
+    return picks
+
+
+def _by_lot(exploration: Exploration, price: Floats, gone: Sequence[int], lot: float) -> tuple[int, float]:
+    if not gone:
+        return pick(exploration, price, lot)
+    left = np.delete(np.arange(len(price)), gone)
+    found, chance = pick(exploration, price[left], lot)
+    return int(left[found]), chance
 
 
 def _draws(
@@ -200,9 +223,8 @@ def _draws(
     return None, None, uniforms(seed, slots)
 
 
-def _variety(plan: Plan, race: Race, diversity: float, chosen: Sequence[Choice]) -> Floats:
+def _variety(plan: Plan, groups: Indices, diversity: float, chosen: Sequence[Choice]) -> Floats:
     """[K] by how much the groups that the placement holds already lower priorities."""
-    groups = plan.group_of[race.actions]
     variety = np.ones(len(groups))
     for one in chosen:
         variety[groups == plan.actions[plan.rows[one.row].action].group] *= 1.0 - diversity
@@ -212,8 +234,8 @@ def _variety(plan: Plan, race: Race, diversity: float, chosen: Sequence[Choice])
 def _join(plan: Plan, race: Race, at: int, company: Company, among: int) -> list[int]:
     """Who is out of the race now that candidate `at` was chosen: it, and whom it excludes."""
     before = company.shut
-    company.join(int(race.actions[at]))
-    if not (plan.company.excludes or plan.company.most):
+    company.join(race.actions[at])
+    if not plan.company.restricts:
         return [at]
     newly = company.shut & ~before & among
     return [place for place, row in enumerate(race.rows) if newly >> row & 1]
@@ -230,11 +252,11 @@ def _race(plan: Plan, standing: Standing, among: int, *, one_each: bool) -> Race
         propensity = standing.propensity[actions]
         race = Race(
             rows.tolist(),
-            actions,
+            actions.tolist(),
             standing.row_priority[rows],
             logit(propensity),
             spread(propensity, standing.evidence[actions]),
-            per_propensity(plan, standing.weights)[actions],
+            per_propensity(plan, standing.weights)[actions].astype(np.float32),
         )
         if len(standing.races) >= MAX_KEPT_RACES:
             standing.races.clear()
@@ -250,5 +272,7 @@ def _priced(plan: Plan, standing: Standing, race: Race, drawn: Singles) -> Float
             drawn.astype(np.float64), standing.weights[actions], plan.value[actions], plan.lever[actions]
         )
     exponent = plan.arbitration.propensity
-    prices: Floats = (drawn if exponent == 1 else drawn**exponent) * race.unit
+    # A power of float32 may differ from one processor to the next.
+    propensity: Any = drawn if exponent == 1 else drawn.astype(np.float64) ** exponent
+    prices: Floats = propensity * race.unit
     return prices
