@@ -20,6 +20,7 @@ from typing import cast
 
 from wayline.catalog.schema import Schema
 from wayline.identity import identity_key
+from wayline.lifecycle import collect_rarely
 from wayline.publish import Ack, AckedPublisher, Message
 from wayline.scoring import Scorer
 from wayline.v1 import decision_pb2, profile_pb2, profile_pb2_grpc
@@ -84,6 +85,7 @@ class Path:
 
     def __init__(self, size: WorldSize) -> None:
         """Compile, load, and fill the cache of views."""
+        collect_rarely()
         plan = compile_plan(world.catalog(size), 1)
         views = Views(size, plan.schema)
         cache = ViewCache(
@@ -92,7 +94,7 @@ class Path:
         cache.follow(True)
         for start in range(0, size.customers, _CUSTOMERS_A_CALL):
             cache.get(views.keys[start : start + _CUSTOMERS_A_CALL])
-        self._records: RecordLog[bytes] = RecordLog(cast(AckedPublisher, Nowhere()), max_bytes=_BUFFER_BYTES)
+        self._records = RecordLog(cast(AckedPublisher, Nowhere()), max_bytes=_BUFFER_BYTES)
         self._engine = Engine(cache, self._records)
         manifest = world.manifest(size)
         loaded = Loaded(manifest, 1, Scorer(manifest, world.model(size)))
@@ -111,7 +113,7 @@ class Path:
             started = clock()
             self.answer(request)
             took.append(clock() - started)
-            if len(took) % 2_000 == 0:
+            if len(took) % 100 == 0:  # as often as the service does under load
                 asyncio.run(self._records.flush(_DEADLINE_SECONDS))
                 if time.perf_counter() > deadline:
                     break

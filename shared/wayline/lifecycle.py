@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 from collections.abc import AsyncIterator, Callable
@@ -29,6 +30,15 @@ class Health(Protocol):
         """Tell the probes."""
 
 
+def collect_rarely() -> None:
+    """Look for cyclic garbage a hundredth as often as Python does by itself.
+
+    What a request makes is freed by counting references; what stays (views, profiles, plans) is a great deal, and walking
+    it in search of cycles took 30 % of the time of a batch of decisions.
+    """
+    gc.set_threshold(50_000, 20, 100)
+
+
 def main(name: str, settings_type: type[S], build: Callable[[S], AbstractAsyncContextManager[None]]) -> None:
     """Run one service until SIGTERM or SIGINT: the body of its `__main__`.
 
@@ -39,6 +49,7 @@ def main(name: str, settings_type: type[S], build: Callable[[S], AbstractAsyncCo
     """
     settings = read(settings_type)
     logging.configure(name, settings.log_level)
+    collect_rarely()
     asyncio.run(_run(name, settings, build))
 
 

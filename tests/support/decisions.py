@@ -6,13 +6,15 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
+
 from wayline.catalog.model import Catalog
 from wayline_decision.core.compile import compile_plan
 from wayline_decision.core.contact import Met
-from wayline_decision.core.decide import Decision, Limits, Question, decide
+from wayline_decision.core.decide import UNLIMITED, Decision, Limits, Question, decide
 from wayline_decision.core.known import Known, Situation
 from wayline_decision.core.plan import Plan
-from wayline_decision.core.score import ModelInUse, models_for
+from wayline_decision.core.score import ModelInUse, model_in_use, models_for
 
 NOW = datetime(2026, 9, 21, 12, 0, tzinfo=UTC)
 TRAITS: dict[str, Any] = {
@@ -97,7 +99,7 @@ def decided(
     models: Sequence[ModelInUse] = (),
     *,
     now: datetime = NOW,
-    limits: Limits = Limits(),
+    limits: Limits = UNLIMITED,
 ) -> Decision:
     """One decision."""
     return decide(plan, models_for(plan, models), [question], now, limits)[0]
@@ -106,3 +108,26 @@ def decided(
 def chosen(plan: Plan, decision: Decision, placement: int = 0) -> list[str]:
     """The ids of the actions in a placement, best first."""
     return [plan.rows[one.row].action_id for one in decision.placements[placement].chosen]
+
+
+def a_model(
+    plan: Plan, given: Mapping[str, float], *, fails: bool = False, evidence: Sequence[tuple[int, int]] = ()
+) -> ModelInUse:
+    """A model that gives every customer these propensities, by action; '' for all others."""
+
+    def run(rows: Any) -> Any:
+        if fails:
+            raise RuntimeError("broken")
+        return np.tile(list(given.values()), (len(rows), 1))
+
+    return model_in_use(
+        plan,
+        list(given),
+        name="m",
+        version=3,
+        run=run,
+        encode=lambda *_: np.zeros(1, np.float32),
+        needs_context=False,
+        needs_activation=False,
+        evidence=evidence,
+    )

@@ -22,6 +22,7 @@ from wayline.registry import Registry, open_registry
 from wayline.v1 import profile_pb2, profile_pb2_grpc
 from wayline_decision.budgets import Budgets, ensure_counters
 from wayline_decision.core.plan import Plan
+from wayline_decision.core.slots import NOISE
 from wayline_decision.engine import Engine, now_utc
 from wayline_decision.handlers import SERVICE, DecisionHandlers
 from wayline_decision.ledger import Ledger, told_log
@@ -81,9 +82,10 @@ async def build(settings: DecisionSettings) -> AsyncIterator[None]:
         await ensure_counters(js, settings.replicas)
         budgets = Budgets(nc, clock=now_utc)
         partitions = await partitions_of(js, patience_seconds=_PARTITIONS_SECONDS)
-        records: RecordLog[bytes] = RecordLog(publisher, max_bytes=settings.record_buffer_bytes)
-        told = told_log(publisher, partitions, max_bytes=settings.record_buffer_bytes)
-        engine = Engine(views, records, Ledger(budgets=budgets, told=told), waiting=pool.waiting)
+        records = RecordLog(publisher, max_bytes=settings.record_buffer_bytes)
+        told = told_log(publisher, max_bytes=settings.record_buffer_bytes)
+        await asyncio.to_thread(lambda: NOISE.bank)  # some 50 ms, which no request should wait for
+        engine = Engine(views, records, Ledger(budgets=budgets, told=told, partitions=partitions), waiting=pool.waiting)
         replayer = Replayer(js, catalogs, registry)
         handlers = DecisionHandlers(engine, replayer, asyncio.get_running_loop(), pool.waiting)
         async with thread_server(
@@ -133,10 +135,11 @@ class Follower:
             except (SchemaError, RuleError, WaylineError) as error:
                 log.error("catalog_refused", revision=revision, error=str(error))
                 continue
-            await self._budgets.prepare(plan.budgets)
+            budgets = (plan.budgets, *(variant.budgets for variant in variants.values()))
+            await self._budgets.prepare(*budgets)
             async with self._swapping:
                 self._plan, self._variants = plan, variants
-                self._budgets.use(plan.budgets)
+                self._budgets.use(*budgets)
                 await self._swap()
             await self._health.set_ready(True)
             log.info("catalog_in_use", revision=revision, actions=len(plan.actions), treatments=len(plan.rows))

@@ -17,7 +17,7 @@ from wayline_decision.core.contact import Met
 from wayline_decision.core.decide import Decision, Limits
 from wayline_decision.core.known import Known
 from wayline_decision.core.plan import Plan
-from wayline_decision.records import RecordLog
+from wayline_decision.records import RecordLog, one_by_one
 from wayline_decision.reservations import Reservations
 
 SOURCE = "wayline"
@@ -41,7 +41,8 @@ class Ledger:
         *,
         reservations: Reservations | None = None,
         budgets: Budgets | None = None,
-        told: RecordLog[events_pb2.Event] | None = None,
+        told: RecordLog | None = None,
+        partitions: int = 1,
     ) -> None:
         """Put together.
 
@@ -49,10 +50,12 @@ class Ledger:
             reservations: of contacts; None: with the usual limits.
             budgets: of actions; None: there are none.
             told: takes the events by which profiles learn what was decided; None: they do not.
+            partitions: of the event stream.
         """
         self._reservations = Reservations() if reservations is None else reservations
         self._budgets = budgets
         self._told = told
+        self._partitions = partitions
 
     def limits(
         self, plan: Plan, customer: Customer, known: Known | None, now: datetime
@@ -70,8 +73,8 @@ class Ledger:
 
     def take(self, plan: Plan, customer: Customer, decision: Decision, decision_id: str, now: datetime) -> None:
         """Take what was chosen."""
-        contacts, budgets = not plan.contact.empty, self._budgets is not None and not plan.budgets.empty
-        if not contacts and not budgets:
+        contacts = not plan.contact.empty
+        if not contacts and self._budgets is None:
             return
         chosen = [
             (plan.rows[one.row].action_id, filled.placement.channel)
@@ -80,58 +83,50 @@ class Ledger:
         ]
         if not chosen:
             return
-        if budgets and self._budgets is not None:
+        if self._budgets is not None:
             self._budgets.take([action for action, _ in chosen], now)
         if contacts:
             now_ms = int(now.timestamp() * 1_000)
             promised = [Met("impression", action, channel, now_ms, decision_id) for action, channel in chosen]
             self._reservations.reserve(customer.key, promised, now_ms)
             if plan.contact.counts_decisions and self._told is not None:
-                self._told.append(_event(customer.identifier, chosen, decision_id, now))
+                self._told.append(Told(self._partitions, customer.identifier, chosen, decision_id, now))
 
 
-def told_log(publisher: AckedPublisher, partitions: int, *, max_bytes: int) -> RecordLog[events_pb2.Event]:
-    """What takes the events by which profiles learn what was decided, to the event stream of so many partitions."""
+class Told(NamedTuple):
+    """An event like any other, by which a profile learns what was decided: folded once, whatever dies meanwhile."""
 
-    def messages(events: Sequence[events_pb2.Event]) -> list[Message]:
-        return [
-            Message(
-                EVENT_SUBJECTS.replace("*", str(partition_of(_customer(event).strip(), partitions))),
-                event.SerializeToString(),
-                event.message_id,
-            )
-            for event in events
-        ]
+    partitions: int
+    identifier: events_pb2.Identifier
+    chosen: Sequence[tuple[str, str]]
+    """Actions and the channels that they go out on."""
+    decision_id: str
+    now: datetime
 
-    return RecordLog(
-        publisher, max_bytes=max_bytes, what="decision_events", size=events_pb2.Event.ByteSize, messages=messages
-    )
+    def encoded(self) -> Message:
+        """For the event stream."""
+        event = events_pb2.Event(
+            message_id=f"decision-{self.decision_id}",
+            type=events_pb2.EVENT_TYPE_TRACK,
+            name=DECISION_EVENT,
+            source=SOURCE,
+        )
+        event.timestamp.FromDatetime(self.now)
+        event.received_at.FromDatetime(self.now)
+        event.properties.update(
+            {
+                "decision_id": self.decision_id,
+                "customer": {"kind": self.identifier.kind, "value": self.identifier.value},
+                "selections": [{"action": action, "channel": channel} for action, channel in self.chosen],
+            }
+        )
+        partition = partition_of(self.identifier.value.strip(), self.partitions)
+        return Message(EVENT_SUBJECTS.replace("*", str(partition)), event.SerializeToString(), event.message_id)
 
 
-def _customer(event: events_pb2.Event) -> str:
-    return event.properties.fields["customer"].struct_value.fields["value"].string_value
-
-
-def _event(
-    identifier: events_pb2.Identifier, chosen: Sequence[tuple[str, str]], decision_id: str, now: datetime
-) -> events_pb2.Event:
-    """An event like any other, so that what was decided is folded once, whatever dies meanwhile."""
-    event = events_pb2.Event(
-        message_id=f"decision-{decision_id}",
-        type=events_pb2.EVENT_TYPE_TRACK,
-        name=DECISION_EVENT,
-        source=SOURCE,
-    )
-    event.timestamp.FromDatetime(now)
-    event.received_at.FromDatetime(now)
-    event.properties.update(
-        {
-            "decision_id": decision_id,
-            "customer": {"kind": identifier.kind, "value": identifier.value},
-            "selections": [{"action": action, "channel": channel} for action, channel in chosen],
-        }
-    )
-    return event
+def told_log(publisher: AckedPublisher, *, max_bytes: int) -> RecordLog:
+    """What takes the events by which profiles learn what was decided."""
+    return RecordLog(publisher, max_bytes=max_bytes, what="decision_events", messages=one_by_one)
 
 
 _NONE: tuple[Met, ...] = ()

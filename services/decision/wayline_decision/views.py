@@ -28,11 +28,13 @@ _SECONDS_PER_KEY = 0.001
 class Entry:
     """A view, and what one plan made of it. The view never changes: a newer one comes in a new entry."""
 
-    __slots__ = ("_encoded", "_memo", "view")
+    __slots__ = ("_encoded", "_memo", "lot", "profile_id", "view")
 
     def __init__(self, view: profile_pb2.CustomerView) -> None:
         """Hold a view."""
         self.view = view
+        self.lot = view.lot
+        self.profile_id = view.profile_id
         self._memo: tuple[Plan, Known] | None = None
         self._encoded = b""
 

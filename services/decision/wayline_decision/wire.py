@@ -15,6 +15,7 @@ from google.protobuf import struct_pb2
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
+from wayline import publish
 from wayline.v1 import decision_pb2, profile_pb2
 from wayline_decision.core.contact import Met
 from wayline_decision.core.decide import Chosen, Decision, Filled, Personalisation
@@ -62,6 +63,12 @@ def sized(tag_: bytes, value: bytes) -> bytes:
     """A field of a message, a string or bytes."""
     size = len(value)
     return b"".join((tag_, _SMALL[size] if size < len(_SMALL) else varint(size), value))
+
+
+def _field(tag_: bytes, value: bytes) -> tuple[bytes, bytes, bytes]:
+    """The same as `sized`, for whoever joins more."""
+    size = len(value)
+    return tag_, _SMALL[size] if size < len(_SMALL) else varint(size), value
 
 
 _ID = tag(decision_pb2.DecideResponse, "decision_id")
@@ -156,10 +163,10 @@ class Writer:
             ).SerializeToString()
             for mode in Personalisation
         }
-        self._record_head = decision_pb2.DecisionRecord(
-            catalog_revision=plan.revision, model_versions=versions
-        ).SerializeToString()
-        self._modes = {mode: _RECORD_MODE + varint(_PERSONALISATION[mode]) for mode in Personalisation}
+        head = decision_pb2.DecisionRecord(catalog_revision=plan.revision, model_versions=versions).SerializeToString()
+        self._record_heads = {
+            mode: _RECORD_MODE + varint(_PERSONALISATION[mode]) + head + _RECORD_SEED for mode in Personalisation
+        }
         self._notes = {
             mode: sized(_REASONS, note.format(plan.catalog.personalisation).encode()) for mode, note in _NOTES.items()
         }
@@ -180,22 +187,21 @@ class Writer:
 
     def record(self, of: Particulars, decision: Decision) -> bytes:
         """A DecisionRecord: all that went in, and what came out."""
-        parts = [sized(_RECORD_ID, of.decision_id.encode()), sized(_RECORD_REQUEST, of.request)]
+        parts = [*_field(_RECORD_ID, of.decision_id.encode()), *_field(_RECORD_REQUEST, of.request)]
         if of.view:
-            parts.append(sized(_RECORD_VIEW, of.view))
-        parts += (self._modes[decision.personalisation], self._record_head, _RECORD_SEED, varint(of.seed))
-        parts.append(sized(_RECORD_TIME, _timestamp(of.now)))
+            parts += _field(_RECORD_VIEW, of.view)
+        parts += (self._record_heads[decision.personalisation], varint(of.seed))
+        parts += _field(_RECORD_TIME, _timestamp(of.now))
         for filled in decision.placements:
             placement = self._placements[filled.placement.id]
             for chosen in filled.chosen:
-                one = b"".join((placement, self._chosen[chosen.row], _recorded(chosen)))
-                parts.append(sized(_RECORD_SELECTION, one))
+                parts += _field(_RECORD_SELECTION, placement + self._chosen[chosen.row] + _recorded(chosen))
         if of.stale:
             parts.append(_RECORD_STALE)
         if decision.failures:
             parts += [sized(_RECORD_NOTES, note.encode()) for note in decision.failures]
         if decision.recorded:
-            parts.append(sized(_RECORD_PROPENSITIES, decision.recorded))
+            parts += _field(_RECORD_PROPENSITIES, decision.recorded)
         parts += _experiments(_RECORD_EXPERIMENTS, decision)
         parts += [sized(_RECORD_EXHAUSTED, action.encode()) for action in of.exhausted]
         parts += [sized(_RECORD_RESERVED, contact_of(one).SerializeToString()) for one in of.reserved]
@@ -236,7 +242,7 @@ class Writer:
             score += _UNSMOOTHED + _ONE_DOUBLE.pack(chosen.unsmoothed)
         if chosen.drawn is not None:
             score += _DRAWN + _ONE_DOUBLE.pack(chosen.drawn)
-        parts = [self._selections[chosen.row], _RANKS[rank], sized(_SCORE, score)]
+        parts = [self._selections[chosen.row], _RANKS[rank], *_field(_SCORE, score)]
         if chosen.selection_probability is not None:
             parts += (_PROBABILITY, _ONE_DOUBLE.pack(chosen.selection_probability))
         if chosen.content is not None:
@@ -262,6 +268,18 @@ class Writer:
             reason=one.reason,
             change=one.change,
         ).SerializeToString()
+
+
+class Written(NamedTuple):
+    """A decision whose record is still to be encoded."""
+
+    writer: Writer
+    particulars: Particulars
+    decision: Decision
+
+    def encoded(self) -> publish.Message:
+        """The record; its subject and id are the bundle's."""
+        return publish.Message("", self.writer.record(self.particulars, self.decision), "")
 
 
 def batch_response(results: Iterable[bytes | str]) -> bytes:

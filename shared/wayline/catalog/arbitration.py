@@ -48,7 +48,7 @@ class Exploration(Model):
 
     method: Literal["none", "thompson", "squarecb", "epsilon_greedy"] = "none"
     epsilon: Share = Field(0.1, description="epsilon_greedy: the share of slots that are filled by lot.")
-    gamma: float = Field(10.0, gt=0, le=1e6, description="squarecb: the greater, the greedier.")
+    gamma: float = Field(100.0, gt=0, le=1e6, description="squarecb: the greater, the greedier.")
 
 
 class Arbitration(Model):

@@ -36,12 +36,21 @@ class Hours(Model):
         return self
 
 
+def _dated(value: object) -> object:
+    if isinstance(value, int | float):
+        raise ValueError(f"expected a date, or a date and a time, such as 2026-11-27 or 2026-11-27T09:00, got {value}")
+    return value
+
+
+Moment = Annotated[datetime, BeforeValidator(_dated)]
+
+
 class Schedule(Model):
     """When something may be chosen. All that is given must hold."""
 
-    starts: datetime | None = Field(None, description="Inclusive. Without an offset, by `timezone`.")
-    ends: datetime | None = Field(None, description="Exclusive.")
-    days: tuple[Day, ...] = Field((), max_length=7, description="None: every day.")
+    starts: Moment | None = Field(None, description="Inclusive. Without an offset, by `timezone`.")
+    ends: Moment | None = Field(None, description="Exclusive.")
+    days: Annotated[tuple[Day, ...], BeforeValidator(listed)] = Field((), max_length=7, description="None: every day.")
     hours: Annotated[tuple[Hours, ...], BeforeValidator(listed)] = Field((), max_length=10, description="None: always.")
     timezone: Where | None = Field(None, description="None: the catalogue's.")
 

@@ -255,7 +255,7 @@ class Catalog(Model):
     outcomes: Outcomes = Outcomes()
     holdout: Holdout | None = None
     experiments: tuple[Experiment, ...] = Field((), max_length=MAX_EXPERIMENTS)
-    personalise_only: tuple[Id, ...] | None = Field(
+    personalise_only: Annotated[tuple[Id, ...] | None, BeforeValidator(listed)] = Field(
         None, max_length=500, description="Test one area first: elsewhere the profile is not used. None: everywhere."
     )
     issues: tuple[Issue, ...] = Field((), max_length=500)

@@ -39,7 +39,7 @@ class CatalogStore:
         Returns:
             The revision.
         """
-        data = zlib.compress(catalog.model_dump_json(exclude_unset=True).encode(), 6)
+        data = zlib.compress(catalog.model_dump_json(exclude_unset=True, by_alias=True).encode(), 6)
         for _ in range(_ATTEMPTS):
             revision = await self.current_revision() + 1
             try:

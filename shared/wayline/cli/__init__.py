@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from wayline.cli import bench, catalog, models, rejected
+from wayline.cli import bench, catalog, decisions, models, rejected
 from wayline.cli.demo import demo
 from wayline.cli.simulate import simulate
 from wayline.cli.support import run_app
@@ -26,6 +26,7 @@ app.add_typer(models.app)
 app.add_typer(bench.app)
 app.add_typer(catalog.app, name="catalog")
 app.add_typer(rejected.app, name="rejected")
+app.add_typer(decisions.app, name="decisions")
 
 
 def main() -> None:

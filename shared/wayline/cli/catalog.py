@@ -100,7 +100,7 @@ def show(
 
     number, catalog = asyncio.run(_fetch(revision, nats))
     if as_json:
-        data = catalog.model_dump(mode="json", exclude_unset=True)
+        data = catalog.model_dump(mode="json", exclude_unset=True, by_alias=True)
         support.print_json({"revision": number, "catalog": data})
         return
     for part in render(catalog, number):

@@ -37,6 +37,8 @@ class System:
     stub: decision_pb2_grpc.DecisionServiceStub
     js: JetStreamContext
     catalogs: CatalogStore
+    address: str
+    nats_url: str
 
     async def decide(self, customer: str, **fields: object) -> decision_pb2.DecideResponse:
         """One decision for the hero."""
@@ -70,6 +72,7 @@ async def system(js: JetStreamContext, nats_url: str, tmp_path: Path) -> AsyncIt
     """Profile and decision service, and no catalogue yet."""
     await make_event_stream(js)
     profile_port, decision_port = free_port(), free_port()
+    address = f"127.0.0.1:{decision_port}"
     common = {"nats_url": nats_url, "shutdown_grace_seconds": 0.5}
     profile = ProfileSettings(profile_port=profile_port, profile_data=tmp_path, **common)
     decision = DecisionSettings(
@@ -83,6 +86,6 @@ async def system(js: JetStreamContext, nats_url: str, tmp_path: Path) -> AsyncIt
     async with (
         build_profile(profile),
         build_decision(decision),
-        grpc.aio.insecure_channel(f"127.0.0.1:{decision_port}") as channel,
+        grpc.aio.insecure_channel(address) as channel,
     ):
-        yield System(decision_pb2_grpc.DecisionServiceStub(channel), js, await open_store(js))
+        yield System(decision_pb2_grpc.DecisionServiceStub(channel), js, await open_store(js), address, nats_url)

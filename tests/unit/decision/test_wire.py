@@ -12,28 +12,41 @@ from tests.support.decisions import NOW, a_plan, a_question, an_action, decided
 
 from wayline.v1 import decision_pb2, profile_pb2
 from wayline_decision import wire
-from wayline_decision.core.decide import Chosen, Decision, Filled, Personalisation
+from wayline_decision.core.contact import Met
+from wayline_decision.core.decide import Chosen, Decision, Personalisation
+from wayline_decision.core.experiments import AS_EVERYBODY, Assignment
 from wayline_decision.core.plan import Plan
-from wayline_decision.core.screen import Screened
-from wayline_decision.wire import Writer
+from wayline_decision.wire import Particulars, Writer
 
+HERO_LIST_OFFER = ["hero", "list", "offer"]
 PLAN = a_plan(
     [
         an_action("a", eligibility={"rule": "profile.views >= 0", "because": "Everyone"}),
+        an_action("b", value=0.5, treatments=[{"id": "t", "placements": HERO_LIST_OFFER, "content": {"x": [1]}}]),
         an_action(
-            "b", value=0.5, treatments=[{"id": "t", "placements": ["hero", "list", "offer"], "content": {"x": [1]}}]
+            "c",
+            value=0.1,
+            treatments=[{"id": "t", "placements": HERO_LIST_OFFER, "content": {"title": "{{ profile.tier }}"}}],
         ),
     ]
 )
 WRITER = Writer(PLAN, {"m": 3})
+REAL = decided(PLAN, a_question(PLAN))
+TEMPLATED = next(at for at, row in enumerate(PLAN.rows) if row.template is not None)
 
 
 def answered(
     plan: Plan = PLAN, *placements: str, explain: bool = False, **question: Any
 ) -> decision_pb2.PlacementDecision:
+    return response(plan, *placements, explain=explain, **question).placements[0]
+
+
+def response(
+    plan: Plan = PLAN, *placements: str, explain: bool = False, **question: Any
+) -> decision_pb2.DecideResponse:
     decision = decided(plan, a_question(plan, *placements, **question))
     data = Writer(plan, {}).response("id", decision, [], stale=False, explain=explain)
-    return decision_pb2.DecideResponse.FromString(data).placements[0]
+    return decision_pb2.DecideResponse.FromString(data)
 
 
 def test_a_selection_has_content_score_and_reasons() -> None:
@@ -45,16 +58,76 @@ def test_a_selection_has_content_score_and_reasons() -> None:
     assert selection.score.propensity_source == "catalogue"
 
 
+def test_what_does_not_apply_is_absent_and_not_zero() -> None:
+    score = answered().selections[0].score
+    assert not score.HasField("unsmoothed_propensity")
+    assert not score.HasField("drawn_propensity")
+
+
+def test_without_exploration_the_choice_was_certain() -> None:
+    assert answered().selections[0].selection_probability == 1.0
+
+
+def test_what_thompson_sampling_drew_is_shown_and_its_chance_is_not_known_yet() -> None:
+    plan = a_plan([an_action("a"), an_action("b")], placements=explored("thompson"))
+    selection = answered(plan).selections[0]
+    assert not selection.HasField("selection_probability")
+    assert selection.score.propensity == 0.1
+    assert 0.0 < selection.score.drawn_propensity < 1.0
+    assert selection.score.drawn_propensity != selection.score.propensity
+
+
+def test_a_lot_shows_the_chance_with_which_it_fell() -> None:
+    plan = a_plan([an_action("a"), an_action("b")], placements=explored({"method": "epsilon_greedy", "epsilon": 1}))
+    assert answered(plan).selections[0].selection_probability == 0.5
+
+
+def test_a_smoothed_propensity_shows_what_it_was_before() -> None:
+    plan = a_plan([an_action("a", propensity=0.3)], arbitration={"smoothing": {"evidence": 100}})
+    assert answered(plan).selections[0].score.unsmoothed_propensity == 0.3
+
+
+def test_content_that_is_the_same_for_everybody_comes_once() -> None:
+    data = Writer(PLAN, {}).response("id", REAL, [], stale=False, explain=False)
+    assert data.count(b"title") == 1
+
+
 def test_an_empty_placement_has_its_fallback_and_says_why() -> None:
     placement = answered(a_plan([an_action("a", eligibility="profile.views > 5")]))
     assert MessageToDict(placement.fallback) == {"title": "Welcome"}
     assert list(placement.reasons) == ["no action met its conditions"]
 
 
+def test_who_is_held_out_gets_the_fallback_and_is_named_in_no_other_experiment() -> None:
+    arms = {"x": {"share": 0.5}, "y": {"share": 0.5}}
+    plan = a_plan([an_action("a")], holdout={"share": 1}, experiments=[{"id": "e", "arms": arms}])
+    answer = response(plan)
+    assert MessageToDict(answer.placements[0].fallback) == {"title": "Welcome"}
+    assert list(answer.placements[0].reasons) == ["silence: the customer is in the holdout"]
+    assert dict(answer.experiments) == {"holdout": "held_out"}
+
+
+def test_the_answer_names_the_arm_of_each_experiment() -> None:
+    arms = {"x": {"share": 1}, "y": {"share": 0}}
+    plan = a_plan([an_action("a")], experiments=[{"id": "e", "arms": arms}, {"id": "f", "layer": "l", "arms": arms}])
+    assert dict(response(plan).experiments) == {"e": "x", "f": "x"}
+
+
 def test_nothing_goes_out_on_a_channel_that_is_not_allowed() -> None:
     placement = answered(PLAN, "offer")
     assert not placement.HasField("fallback")
     assert list(placement.reasons) == ["silence: no consent for email"]
+
+
+def test_in_quiet_hours_not_even_a_fallback_goes_out() -> None:
+    """Quiet hours: 'When nothing goes out on a channel.' A fallback would wake the customer just the same."""
+    plan = a_plan(
+        [an_action("a", treatments=[{"id": "t", "placements": ["offer"]}])],
+        channels={"web": {}, "mail": {"direction": "outbound", "quiet_hours": {"from": "00:00", "to": "23:59"}}},
+    )
+    placement = answered(plan, "offer")
+    assert not placement.selections
+    assert not placement.HasField("fallback")
 
 
 def test_a_decision_without_consent_says_so() -> None:
@@ -64,36 +137,59 @@ def test_a_decision_without_consent_says_so() -> None:
 def test_drops_come_only_when_asked_for() -> None:
     assert not answered().dropped
     drops = answered(explain=True).dropped
-    assert [(one.action, one.stage) for one in drops] == [("b", decision_pb2.STAGE_ARBITRATION)]
+    assert [(one.action, one.stage) for one in drops] == [
+        ("b", decision_pb2.STAGE_ARBITRATION),
+        ("c", decision_pb2.STAGE_ARBITRATION),
+    ]
 
+
+def explored(exploration: Any) -> dict[str, Any]:
+    return {"hero": {"channel": "web", "exploration": exploration}}
+
+
+# Properties
 
 finite = st.floats(allow_nan=False)
-chosen_rows = st.lists(
-    st.builds(
-        Chosen,
-        row=st.integers(0, 1),
-        propensity=finite,
-        context=finite,
-        value=finite,
-        lever=finite,
-        priority=finite,
-        source=st.sampled_from(["catalogue", "model:m@3", "model:" + "x" * 64 + "@123456"]),
-    ),
-    max_size=50,
-)
+perhaps = st.none() | finite
+
+
+@st.composite
+def chosen_rows(draw: st.DrawFn) -> Chosen:
+    row = draw(st.integers(0, len(PLAN.rows) - 1))
+    return Chosen(
+        row=row,
+        propensity=draw(finite),
+        context=draw(finite),
+        value=draw(finite),
+        lever=draw(finite),
+        priority=draw(finite),
+        source=draw(st.sampled_from(["catalogue", "model:m@3", "model:" + "x" * 64 + "@123456"])),
+        selection_probability=draw(perhaps),
+        unsmoothed=draw(perhaps),
+        drawn=draw(perhaps),
+        content=draw(st.dictionaries(st.text(max_size=5), st.text(max_size=5) | st.booleans(), max_size=3))
+        if row == TEMPLATED
+        else None,
+    )
+
+
 filled = st.builds(
-    Filled,
+    REAL.placements[0]._replace,
     placement=st.sampled_from(list(PLAN.placements.values())),
-    chosen=chosen_rows.map(tuple),
+    chosen=st.lists(chosen_rows(), max_size=50).map(tuple),
     denied_purpose=st.sampled_from([None, "email"]),
 )
+names = st.text(max_size=20)
+assignments = st.just(AS_EVERYBODY) | st.builds(
+    Assignment, held_out=st.booleans(), arms=st.dictionaries(names, names, max_size=3).map(lambda one: (*one.items(),))
+)
 decisions = st.builds(
-    Decision,
+    REAL._replace,
     personalisation=st.sampled_from(Personalisation),
     placements=st.lists(filled, max_size=4).map(tuple),
-    screened=st.just(Screened(0, [True], {})),
-    row_priority=st.none(),
     failures=st.lists(st.text(max_size=300), max_size=2).map(tuple),
+    assignment=assignments,
+    recorded=st.binary(max_size=500),
 )
 
 
@@ -106,18 +202,12 @@ def test_a_response_is_what_protobuf_would_write(decision: Decision, warnings: l
         personalisation=decision.personalisation.value,
         catalog_revision=1,
         warnings=warnings,
+        experiments=decision.assignment.recorded,
     )
     for one in decision.placements:
         placement = expected.placements.add(placement=one.placement.id)
         for rank, chosen in enumerate(one.chosen, start=1):
-            row = PLAN.rows[chosen.row]
-            selection = placement.selections.add(
-                action=row.action_id, treatment=row.treatment_id, rank=rank, reasons=row.reasons
-            )
-            selection.content.update(dict(row.content))
-            for name in ("propensity", "context", "value", "lever", "priority"):
-                setattr(selection.score, name, getattr(chosen, name))
-            selection.score.propensity_source = chosen.source
+            placement.selections.append(a_selection(chosen, rank))
         if not one.chosen and not one.denied_purpose and one.placement.fallback:
             placement.fallback.update(dict(one.placement.fallback))
     parsed = decision_pb2.DecideResponse.FromString(data)
@@ -126,12 +216,51 @@ def test_a_response_is_what_protobuf_would_write(decision: Decision, warnings: l
     assert parsed == expected
 
 
-@given(decisions, st.booleans(), st.booleans())
-def test_a_record_is_what_protobuf_would_write(decision: Decision, stale: bool, known: bool) -> None:
+def a_selection(chosen: Chosen, rank: int) -> decision_pb2.Selection:
+    """As protobuf has it: what is None is absent."""
+    row = PLAN.rows[chosen.row]
+    selection = decision_pb2.Selection(
+        action=row.action_id,
+        treatment=row.treatment_id,
+        rank=rank,
+        reasons=row.reasons,
+        selection_probability=chosen.selection_probability,
+        score=decision_pb2.Score(
+            propensity=chosen.propensity,
+            context=chosen.context,
+            value=chosen.value,
+            lever=chosen.lever,
+            priority=chosen.priority,
+            propensity_source=chosen.source,
+            unsmoothed_propensity=chosen.unsmoothed,
+            drawn_propensity=chosen.drawn,
+        ),
+    )
+    selection.content.update(dict(row.content if chosen.content is None else chosen.content))
+    if not selection.content.fields:
+        selection.content.SetInParent()
+    return selection
+
+
+contacts = st.builds(Met, names, names, names, st.integers(0, 2**62), names)
+
+
+@given(
+    decisions,
+    st.booleans(),
+    st.booleans(),
+    st.integers(0, 2**64 - 1),
+    st.lists(names, max_size=3),
+    st.lists(contacts, max_size=3),
+)
+def test_a_record_is_what_protobuf_would_write(
+    decision: Decision, stale: bool, known: bool, seed: int, exhausted: list[str], reserved: list[Met]
+) -> None:
     request = decision_pb2.DecideRequest(placements=[decision_pb2.PlacementRequest(placement="hero", limit=300)])
     view = profile_pb2.CustomerView(profile_id="p" * 200, version=9) if known else None
     encoded = view.SerializeToString() if view else b""
-    data = WRITER.record("f" * 32, request.SerializeToString(), encoded, decision, NOW, stale=stale)
+    particulars = Particulars("f" * 32, request.SerializeToString(), encoded, seed, NOW, stale, exhausted, reserved)
+    data = WRITER.record(particulars, decision)
     expected = decision_pb2.DecisionRecord(
         decision_id="f" * 32,
         request=request,
@@ -139,15 +268,25 @@ def test_a_record_is_what_protobuf_would_write(decision: Decision, stale: bool, 
         personalisation=decision.personalisation.value,
         catalog_revision=1,
         model_versions={"m": 3},
+        seed=seed,
         stale=stale,
         notes=decision.failures,
+        propensities=decision.recorded,
+        experiments=decision.assignment.recorded,
+        exhausted=exhausted,
+        reserved=[profile_pb2.Contact(**one._asdict()) for one in reserved],
     )
     expected.decided_at.FromDatetime(NOW)
     for one in decision.placements:
         for chosen in one.chosen:
             row = PLAN.rows[chosen.row]
             expected.selections.add(
-                placement=one.placement.id, action=row.action_id, treatment=row.treatment_id, priority=chosen.priority
+                placement=one.placement.id,
+                action=row.action_id,
+                treatment=row.treatment_id,
+                priority=chosen.priority,
+                propensity=chosen.propensity,
+                selection_probability=chosen.selection_probability,
             )
     assert decision_pb2.DecisionRecord.FromString(data) == expected
     bundle = decision_pb2.DecisionRecordBundle.FromString(wire.bundle([data, data]))
@@ -164,7 +303,7 @@ def test_a_batch_answers_with_decisions_and_errors_in_order(errors: list[str]) -
     ]
 
 
-@given(st.integers(0, 2**63))
+@given(st.integers(0, 2**64 - 1))
 def test_a_varint_is_what_protobuf_reads(value: int) -> None:
     record = decision_pb2.DecisionRecord.FromString(wire.tag(decision_pb2.DecisionRecord, "seed") + wire.varint(value))
     assert record.seed == value

@@ -50,7 +50,7 @@ class Question(NamedTuple):
     """What experiments draw by; 16 bytes."""
     assignment: Assignment = AS_EVERYBODY
     seed: int = 0
-    """Of all that is random, 64 bits."""
+    """Of all that is random, up to 64 bits."""
     recorded: bytes | None = None
     """The propensities of a record that is decided anew: see `Decision.recorded`."""
 
@@ -148,8 +148,10 @@ class Prepared(NamedTuple):
 def prepare(plan: Plan, models: Models, questions: Sequence[Question], now: datetime) -> list[Prepared]:
     """Score; `conclude` does the rest, one after the other."""
     modes = [_personalisation(plan, question) for question in questions]
+    # Rules know the time in whole seconds: those on the time alone are judged once for all requests of a second.
+    second = now.replace(microsecond=0)
     subjects = [
-        _subject(plan, question.known if mode is Personalisation.FULL else None, question.situation, now)
+        _subject(plan, question.known if mode is Personalisation.FULL else None, question.situation, second)
         for question, mode in zip(questions, modes, strict=True)
     ]
     return [
@@ -172,10 +174,8 @@ def _personalisation(plan: Plan, question: Question) -> Personalisation:
     return Personalisation.FULL
 
 
-def _subject(plan: Plan, known: Known | None, situation: Situation, now: datetime) -> Subject:
+def _subject(plan: Plan, known: Known | None, situation: Situation, second: datetime) -> Subject:
     seen = known or plan.nobody
-    # Rules know the time in whole seconds: those on the time alone are judged once for all requests of a second.
-    second = now.replace(microsecond=0)
     return Subject(seen, situation, partial(plan.rule_compiler.activation, seen.facts, situation.context, second))
 
 
@@ -301,7 +301,7 @@ class _Conclusion:
         if placement.personal or self._subject.known is self._plan.nobody:
             return _Seen(self._subject, self._screened, self._standing)
         if self._aside is None:
-            nobody = _subject(self._plan, None, self._question.situation, self._now)
+            nobody = _subject(self._plan, None, self._question.situation, self._second)
             standing = standings(self._plan, self._models, [nobody], self._now)[0]
             self._aside = _Seen(nobody, self._screen(nobody), standing)
         return self._aside

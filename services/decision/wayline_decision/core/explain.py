@@ -73,6 +73,7 @@ class _Why:
         self._plan = plan
         self._decision = decision
         self._filled = filled
+        self._met, self._errors = filled.screened.met, filled.screened.errors
         self._changes = Changes(plan.rule_compiler, filled.subject.activation)
         place = next(at for at, one in enumerate(decision.placements) if one is filled)
         self._before = decision.placements[:place]
@@ -112,11 +113,10 @@ class _Why:
     def _unmet(self, at: int, stage: Stage) -> Dropped | None:
         if self._decision.assignment.control == "eligibility" and stage is not Stage.ELIGIBILITY:
             return None
-        screened = self._filled.screened
         for rule in self._plan.rows[at].rules:
-            if rule.stage is stage and not screened.met[rule.condition]:
+            if rule.stage is stage and not self._met[rule.condition]:
                 expression = self._plan.conditions[rule.condition]
-                error = screened.errors.get(rule.condition)
+                error = self._errors.get(rule.condition)
                 if error:
                     change = 'the rule would have to say what holds then, as in profile.colours[?"red"].orValue(0.0)'
                     return Dropped(at, stage, expression, f"could not be evaluated: {error}", change)

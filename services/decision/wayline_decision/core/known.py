@@ -15,12 +15,13 @@ Floats = NDArray[np.float64]
 
 
 class Judged(NamedTuple):
-    """The conditions and weights that no request changes, by their numbers in the plan."""
+    """How conditions of one kind turned out, by their numbers in the plan; and weights, where they belong to them."""
 
     passed: int
     """The rows that meet all of these conditions, as a bit set."""
     met: list[bool]
     errors: Mapping[int, str]
+    """By place among them: why a condition could not be evaluated. It counts as not met."""
     weights: list[float]
 
 
@@ -91,7 +92,7 @@ class Standing:
         """All rows, the highest priority of the highest tier first; None: not ranked yet."""
         self.above: dict[float, int] = {}
         """Threshold to the rows whose priority reaches it, as bit sets."""
-        self.races: dict[int, Race] = {}
+        self.races: dict[tuple[int, int], Race] = {}
         """The latest bit sets of candidates, with what is drawn from."""
         self.recorded: tuple[int, bytes] | None = None
         """The latest bit set of candidates, with their propensities as records keep them."""
@@ -161,7 +162,7 @@ class Clock:
 
     def __init__(self) -> None:
         """Begin with nothing worked out."""
-        self.judged: tuple[datetime, list[bool], Mapping[int, str]] | None = None
+        self.judged: tuple[datetime, Judged] | None = None
 
 
 class Situation:
@@ -181,5 +182,5 @@ class Situation:
         """
         self.context = context
         self.warnings = warnings
-        self.judged: tuple[list[bool], Mapping[int, str]] | None = None
-        """Whether each condition on the context alone is met, and by its place among them, why it could not be told."""
+        self.judged: Judged | None = None
+        """How the conditions on the context alone turned out."""

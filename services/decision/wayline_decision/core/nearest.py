@@ -1,4 +1,4 @@
-"""The nearest change by which a rule would hold: which part of it fails, what that part is now, what it would have to be.
+"""The nearest change by which a rule would hold: which part of it fails, what it is now, what it would have to be.
 
 A rule is taken apart where `||` and `&&` hold it together; each part is evaluated by CEL itself. Of parts that must all
 hold, those that fail are named; of alternatives, each. What is no comparison is told as it is written.
@@ -58,7 +58,7 @@ class Changes:
 
     def _alternatives(self, text: str) -> str:
         text = _bare(text)
-        if any(token == "?" for token, _ in _top_level(text)):  # a ? b : c
+        if "?" in (sign for sign, _ in _top_level(text)):  # a ? b : c
             return _would_have_to_hold(text)
         ways = _split(text, "||")
         if len(ways) > _MOST_PARTS:
@@ -78,7 +78,7 @@ class Changes:
     def _single(self, text: str) -> str:
         if not _VARIES.search(text):
             return f"nothing: {_on_one_line(text)} holds for nobody"
-        found = [(token, at) for token, at in _top_level(text) if token in _COMPARED]
+        found = [(sign, at) for sign, at in _top_level(text) if sign in _COMPARED]
         if not found:
             return self._condition(text)
         if len(found) > 1:  # (a == b) == c
@@ -136,7 +136,7 @@ def _in_words(value: Any) -> str | None:
         case int():
             return str(value)
         case float():
-            return f"{value:.6g}"
+            return f"{value:.12g}"
         case str():
             return json.dumps(value, ensure_ascii=False)
         case datetime():
@@ -161,8 +161,8 @@ def _top_level(text: str) -> Iterator[tuple[str, int]]:
 
 def _split(text: str, operator: str) -> list[str]:
     parts, start = [], 0
-    for token, at in _top_level(text):
-        if token == operator:
+    for sign, at in _top_level(text):
+        if sign == operator:
             parts.append(text[start:at].strip())
             start = at + len(operator)
     return [*parts, text[start:].strip()]

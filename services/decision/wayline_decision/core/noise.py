@@ -64,6 +64,11 @@ class Noise:
         bank.flags.writeable = False
         return bank
 
+    @cached_property
+    def greatest(self) -> float:
+        """No number of the bank is further from 0."""
+        return float(np.abs(self.bank).max())
+
     def normals(self, seed: int, count: int) -> Floats:
         """[count] standard normals: a read-only view of the bank, where count is at most LONGEST.
 

@@ -1,4 +1,4 @@
-"""Arbitration, looked at from a row that lost: who came first, and by which priority or propensity it would have won."""
+"""Arbitration, as a row sees it that lost: who came first, and by which priority or propensity it would have won."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _in_propensity(plan: Plan, decision: Decision, filled: Filled, at: int, want
     then = now * (wanted / priority) ** (1 / exponent)
     if then < 1:
         return f": with all else the same, a propensity above {then:.4g} instead of {now:.4g}"
-    return f": with all else the same, no propensity would do; its value or levers are {wanted / priority:.3g} times too low"
+    return f": no propensity comes to that; {wanted / priority:.3g} times its value or levers would"
 
 
 def _last(plan: Plan, filled: Filled) -> int | None:

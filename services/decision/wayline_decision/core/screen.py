@@ -2,35 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from wayline.catalog.rules import Evaluated
+from wayline.catalog.rules import RuleSet
 from wayline_decision.core.known import Judged, Known, Situation
 from wayline_decision.core.plan import Plan
-
-NOTHING = Evaluated([], {})
 
 
 class Screened(NamedTuple):
     """What passed, and what every condition gave."""
 
     passed: int
-    met: list[bool]
-    errors: Mapping[int, str]
-    """By condition: why it could not be evaluated. It counts as not met."""
+    parts: tuple[Judged, ...]
+    """In the order of the plan's conditions."""
+
+    @property
+    def met(self) -> list[bool]:
+        """Of every condition."""
+        return [one for part in self.parts for one in part.met]
+
+    @property
+    def errors(self) -> dict[int, str]:
+        """By condition: why it could not be evaluated. It counts as not met."""
+        found: dict[int, str] = {}
+        first = 0
+        for part in self.parts:
+            found.update((first + at, error) for at, error in part.errors.items())
+            first += len(part.met)
+        return found
 
 
 def judge(plan: Plan, known: Known, activation: Callable[[], Any]) -> Judged:
     """What no request changes: worked out when it is first asked for, and kept with the view."""
     judged = known.judged
     if judged is None:
-        evaluated = plan.lasting.evaluate(activation()) if plan.lasting.expressions else NOTHING
         weights = plan.lasting_weights.evaluate(activation()).values if plan.lasting_weights.expressions else []
-        first = plan.keeps[: len(evaluated.values)]
-        passed = _keep(plan.everything, evaluated.values, first)
-        judged = known.judged = Judged(passed, evaluated.values, evaluated.errors, weights)
+        judged = known.judged = _judged(plan, plan.lasting, 0, activation)._replace(weights=weights)
     return judged
 
 
@@ -46,37 +55,34 @@ def screen(
         second: the time, in whole seconds.
         activation: all of it, for CEL.
     """
-    passed, met, errors = judged.passed, judged.met, judged.errors
+    first = len(plan.lasting.expressions)
+    parts = [judged]
     if plan.situational.expressions:
         if situation.judged is None:
-            evaluated = plan.situational.evaluate(activation())
-            situation.judged = (evaluated.values, evaluated.errors)
-        passed, met, errors = _judge_more(plan, passed, met, errors, *situation.judged)
+            situation.judged = _judged(plan, plan.situational, first, activation)
+        parts.append(situation.judged)
+        first += len(plan.situational.expressions)
     if plan.temporal.expressions:
         told = plan.clock.judged
         if told is None or told[0] != second:
-            evaluated = plan.temporal.evaluate(activation())
-            told = plan.clock.judged = (second, evaluated.values, evaluated.errors)
-        passed, met, errors = _judge_more(plan, passed, met, errors, told[1], told[2])
+            told = plan.clock.judged = (second, _judged(plan, plan.temporal, first, activation))
+        parts.append(told[1])
+        first += len(plan.temporal.expressions)
     if plan.momentary.expressions:
-        evaluated = plan.momentary.evaluate(activation())
-        passed, met, errors = _judge_more(plan, passed, met, errors, evaluated.values, evaluated.errors)
-    return Screened(passed, met, errors)
+        parts.append(_judged(plan, plan.momentary, first, activation))
+    passed = judged.passed
+    for part in parts[1:]:
+        passed &= part.passed
+    return Screened(passed, tuple(parts))
 
 
-def _judge_more(
-    plan: Plan,
-    passed: int,
-    met: list[bool],
-    errors: Mapping[int, str],
-    values: list[bool],
-    more_errors: Mapping[int, str],
-) -> tuple[int, list[bool], Mapping[int, str]]:
-    """Take up the conditions that follow those of `met`."""
-    before = len(met)
-    if more_errors:
-        errors = {**errors, **{before + at: error for at, error in more_errors.items()}}
-    return _keep(passed, values, plan.keeps[before : before + len(values)]), met + values, errors
+def _judged(plan: Plan, rules: RuleSet, first: int, activation: Callable[[], Any]) -> Judged:
+    """How the conditions from number `first` on turn out."""
+    if not rules.expressions:
+        return Judged(plan.everything, [], {}, [])
+    evaluated = rules.evaluate(activation())
+    passed = _keep(plan.everything, evaluated.values, plan.keeps[first : first + len(evaluated.values)])
+    return Judged(passed, evaluated.values, evaluated.errors, [])
 
 
 def _keep(passed: int, values: Sequence[bool], keeps: Sequence[int]) -> int:
@@ -94,7 +100,10 @@ def eligible(plan: Plan, screened: Screened) -> int:
 def forced(plan: Plan, screened: Screened) -> int:
     """The rows of actions that are forced now, as a bit set."""
     mask = plan.always_forced
+    if not plan.forced_by:
+        return mask
+    met = screened.met
     for condition, rows in plan.forced_by.items():
-        if screened.met[condition]:
+        if met[condition]:
             mask |= rows
     return mask

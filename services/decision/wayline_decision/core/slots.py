@@ -156,10 +156,12 @@ def _by_contest(
 ) -> list[Choice]:
     """Slot by slot, whoever wins among those that are left."""
     exploration, placement = contest.exploration, contest.placement
-    race = _race(plan, standing, among, one_each=placement.most_per_action > 1)
+    # Where a choice shuts out nobody else, those who cannot win even with the luckiest draw need none.
+    alone = exploration.method == "thompson" and not placement.diversity and not plan.company.restricts
+    race = _race(plan, standing, among, one_each=placement.most_per_action > 1, contenders=slots if alone else 0)
     slots = min(slots, len(race.rows))
     drawn, prices, lots = _draws(plan, standing, race, exploration, slots, dice.roll())
-    if drawn is not None and prices is not None and not placement.diversity and not plan.company.restricts:
+    if alone and drawn is not None and prices is not None:
         return _winners(race, drawn, prices, company)
     groups = plan.group_of[race.actions]
     variety = _variety(plan, groups, placement.diversity, chosen) if placement.diversity else None
@@ -241,8 +243,9 @@ def _join(plan: Plan, race: Race, at: int, company: Company, among: int) -> list
     return [place for place, row in enumerate(race.rows) if newly >> row & 1]
 
 
-def _race(plan: Plan, standing: Standing, among: int, *, one_each: bool) -> Race:
-    race = standing.races.get(among)
+def _race(plan: Plan, standing: Standing, among: int, *, one_each: bool, contenders: int = 0) -> Race:
+    """The rows of `among` with what is drawn from; of `contenders` slots, only who can win one. 0: all."""
+    race = standing.races.get((among, contenders))
     if race is None:
         rows = indices_of(among, len(plan.rows))
         actions = plan.action_of[rows]
@@ -258,10 +261,30 @@ def _race(plan: Plan, standing: Standing, among: int, *, one_each: bool) -> Race
             spread(propensity, standing.evidence[actions]),
             per_propensity(plan, standing.weights)[actions].astype(np.float32),
         )
+        if contenders and plan.formula is None:
+            race = _contenders(plan, race, contenders)
         if len(standing.races) >= MAX_KEPT_RACES:
             standing.races.clear()
-        standing.races[among] = race
+        standing.races[among, contenders] = race
     return race
+
+
+def _contenders(plan: Plan, race: Race, slots: int) -> Race:
+    """Whose luckiest draw beats the unluckiest of at least all but `slots` - 1 others: nobody else ever wins a slot."""
+    if len(race.rows) <= slots:
+        return race
+    luck = np.array([NOISE.greatest, -NOISE.greatest], np.float32)  # the sign of a draw is turned: see `thompson`
+    worst, best = _product(plan, race, thompson(race.logit, race.spread, np.repeat(luck, len(race.rows))))
+    threshold = np.partition(worst, -slots)[-slots]
+    inside = np.flatnonzero(best >= threshold)
+    return Race(
+        [race.rows[at] for at in inside],
+        [race.actions[at] for at in inside],
+        race.priority[inside],
+        race.logit[inside],
+        race.spread[inside],
+        race.unit[inside],
+    )
 
 
 def _priced(plan: Plan, standing: Standing, race: Race, drawn: Singles) -> Floats:
@@ -271,6 +294,10 @@ def _priced(plan: Plan, standing: Standing, race: Race, drawn: Singles) -> Float
         return plan.formula(
             drawn.astype(np.float64), standing.weights[actions], plan.value[actions], plan.lever[actions]
         )
+    return _product(plan, race, drawn)
+
+
+def _product(plan: Plan, race: Race, drawn: Singles) -> Floats:
     exponent = plan.arbitration.propensity
     # A power of float32 may differ from one processor to the next.
     propensity: Any = drawn if exponent == 1 else drawn.astype(np.float64) ** exponent
