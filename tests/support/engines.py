@@ -76,7 +76,9 @@ class Shop:
         views = ViewCache(
             cast(profile_pb2_grpc.ProfileServiceStub, self.profiles), size=0, timeout_seconds=1.0, now_ms=lambda: 0
         )
-        self.engine = Engine(views, self._records, Ledger(budgets=budgets, told=self._events, partitions=PARTITIONS), clock=clock)
+        self.engine = Engine(
+            views, self._records, Ledger(budgets=budgets, told=self._events, partitions=PARTITIONS), clock=clock
+        )
         self.engine.use(fitted(plan, {}, {}) if state is None else state)
 
     def knows(

@@ -197,9 +197,7 @@ class Shop:
         self.customers = _Customers(dict(self._view(at, schema) for at in range(self.known)))
         views = ViewCache(cast(profile_pb2_grpc.ProfileServiceStub, self.customers), size=0, timeout_seconds=1)
         self.budgets = Budgets(Client(), clock=self._clock)
-        self.engine = Engine(
-            views, cast(RecordLog, self.written), Ledger(budgets=self.budgets), clock=self._clock
-        )
+        self.engine = Engine(views, cast(RecordLog, self.written), Ledger(budgets=self.budgets), clock=self._clock)
 
     def use(self, state: State) -> None:
         """Decide with this from now on."""

@@ -63,6 +63,14 @@ def batch(seconds: Seconds = None, check: Check = False, as_json: Json = False) 
     _run(bench(BatchSize() if seconds is None else BatchSize(seconds=seconds)), as_json, check)
 
 
+@app.command(epilog="Example: **wayline bench large --json**")
+def large(seconds: Seconds = None, check: Check = False, as_json: Json = False) -> None:
+    """A catalogue of 10,000 actions and 300 conditions, from its files to the answer."""
+    from wayline_bench.large import LargeSize, bench
+
+    _run(bench(LargeSize() if seconds is None else LargeSize(seconds=seconds)), as_json, check)
+
+
 @app.command(epilog="Example: **wayline bench collect --json**")
 def collect(seconds: Seconds = None, check: Check = False, as_json: Json = False) -> None:
     """How fast events are accepted, and how fast a backlog of them is folded into profiles."""

@@ -3,41 +3,23 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.support.decisions import NOW, a_plan, a_question, an_action, chosen, decided
+from tests.support.decisions import NOW, a_model, a_plan, a_question, an_action, chosen, decided
 
-from wayline_decision.core.decide import Personalisation, decide
+from wayline_decision.core.contact import Met
+from wayline_decision.core.decide import Decision, Limits, Personalisation, decide
 from wayline_decision.core.explain import dropped
 from wayline_decision.core.plan import Plan, Stage
-from wayline_decision.core.score import ModelInUse, model_in_use, models_for
+from wayline_decision.core.score import models_for
 
 
-def a_model(plan: Plan, given_: dict[str, float], *, fails: bool = False) -> ModelInUse:
-    """A model that gives every customer these propensities, by action; '' for all others."""
-
-    def run(rows: Any) -> Any:
-        if fails:
-            raise RuntimeError("broken")
-        return np.tile(list(given_.values()), (len(rows), 1))
-
-    return model_in_use(
-        plan,
-        list(given_),
-        name="m",
-        version=3,
-        run=run,
-        encode=lambda *_: np.zeros(1, np.float32),
-        needs_context=False,
-        needs_activation=False,
-    )
-
-
-def why(plan: Plan, decision: Any, action: str) -> tuple[Stage, str]:
+def why(plan: Plan, decision: Decision, action: str) -> tuple[Stage, str]:
     """Where and why an action was dropped from the first placement."""
     found = {plan.rows[one.row].action_id: one for one in dropped(plan, decision, decision.placements[0])}
     return found[action].stage, found[action].reason
@@ -135,6 +117,419 @@ def test_a_selection_gives_the_reasons_of_its_rules() -> None:
 def test_a_rule_may_ask_for_the_time() -> None:
     plan = a_plan([an_action("a", applicability='now.getHours("Europe/Paris") == 14')])
     assert chosen(plan, decided(plan, a_question(plan))) == ["a"]
+
+
+# Engagement policies
+
+
+def levels(**rules: Any) -> Plan:
+    """One action; `rules` by level."""
+    action = an_action("a", **rules.get("action", {}))
+    action["treatments"] = [{**action["treatments"][0], **rules.get("treatment", {})}]
+    group = {"id": "g", "actions": [action], **rules.get("group", {})}
+    return a_plan([], issues=[{"id": "i", "groups": [group], **rules.get("issue", {})}])
+
+
+@pytest.mark.parametrize("level", ["issue", "group", "action", "treatment"])
+@pytest.mark.parametrize("policy", ["eligibility", "applicability", "suitability"])
+def test_a_policy_may_stand_at_any_level_and_is_inherited(level: str, policy: str) -> None:
+    plan = levels(**{level: {policy: {"rule": "profile.views > 0", "because": "Has looked"}}})
+    assert chosen(plan, decided(plan, a_question(plan, profile={"views": 1}))) == ["a"]
+    decision = decided(plan, a_question(plan))
+    assert why(plan, decision, "a") == (Stage[policy.upper()], "not met: Has looked")
+
+
+def test_policies_of_all_levels_must_hold() -> None:
+    rules = {
+        "issue": {"eligibility": "profile.views > 0"},
+        "group": {"eligibility": "profile.spend > 0.0"},
+        "action": {"suitability": 'profile.tier == "gold"'},
+        "treatment": {"applicability": 'context.device == "mobile"'},
+    }
+    plan = levels(**rules)
+    facts: dict[str, Any] = {"views": 1, "spend": 1.0, "tier": "gold"}
+    assert chosen(plan, decided(plan, a_question(plan, profile=facts, context={"device": "mobile"}))) == ["a"]
+    for without in facts:
+        profile = {name: value for name, value in facts.items() if name != without}
+        assert chosen(plan, decided(plan, a_question(plan, profile=profile, context={"device": "mobile"}))) == []
+    assert chosen(plan, decided(plan, a_question(plan, profile=facts))) == []
+
+
+def test_a_rule_of_a_treatment_leaves_the_actions_other_treatments_alone() -> None:
+    treatments = [
+        {"id": "one", "placements": ["hero"], "eligibility": "profile.views > 0"},
+        {"id": "two", "placements": ["hero"]},
+    ]
+    plan = a_plan([an_action("a", treatments=treatments)])
+    shown = plan.rows[decided(plan, a_question(plan)).placements[0].chosen[0].row].treatment_id
+    assert shown == "two"
+
+
+def test_one_rule_of_the_issue_may_ask_for_facts_of_each_action() -> None:
+    offers = [
+        an_action("boots", attributes={"season": "winter"}),
+        an_action("sandals", attributes={"season": "summer"}),
+        an_action("loafers", attributes={"season": "winter"}, value=3),
+    ]
+    rules = {"eligibility": 'action.season == "winter"', "suitability": "action.value * action.lever < profile.spend"}
+    plan = a_plan([], issues=[{"id": "i", "lever": 2, "groups": [{"id": "g", "actions": offers}], **rules}])
+    assert chosen(plan, decided(plan, a_question(plan, slots=3, profile={"spend": 5.0}))) == ["boots"]
+    assert chosen(plan, decided(plan, a_question(plan, slots=3, profile={"spend": 7.0}))) == ["loafers", "boots"]
+
+
+def test_actions_with_the_same_facts_share_one_condition() -> None:
+    offers = [an_action(f"a{at}", attributes={"season": ("winter", "summer")[at % 2]}) for at in range(100)]
+    issue = {"id": "i", "eligibility": 'action.season == "winter"', "groups": [{"id": "g", "actions": offers}]}
+    assert len(a_plan([], issues=[issue]).conditions) == 2
+
+
+# Schedules and quiet hours: it is Monday, 21 September 2026, 12:00 UTC
+
+
+def at(plan: Plan, moment: datetime, *placements: str, **question: Any) -> list[str]:
+    return chosen(plan, decided(plan, a_question(plan, *placements, slots=9, **question), now=moment))
+
+
+def test_a_campaign_starts_and_ends_when_its_schedule_says_so() -> None:
+    schedule = {"starts": "2026-09-21T09:00", "ends": "2026-09-22T09:00", "timezone": "Europe/Paris"}
+    plan = a_plan([an_action("a", schedule=schedule)])
+    moments = [NOW.replace(hour=hour, minute=minute) for hour, minute in ((6, 59), (7, 0), (12, 0))]
+    assert [at(plan, one) for one in moments] == [[], ["a"], ["a"]]
+    assert at(plan, NOW.replace(day=22, hour=6, minute=59)) == ["a"]
+    assert at(plan, NOW.replace(day=22, hour=7)) == []
+
+
+def test_opening_hours_go_by_the_customers_clock() -> None:
+    schedule = {"days": ["mon"], "hours": {"from": "09:00", "to": "20:00"}, "timezone": "customer"}
+    plan = a_plan([an_action("a", schedule=schedule), an_action("b", value=0.1)])
+    assert at(plan, NOW, timezone="Europe/Paris") == ["a", "b"]
+    assert at(plan, NOW, timezone="Asia/Tokyo") == ["b"]  # 21:00
+    assert at(plan, NOW) == ["a", "b"]  # the catalogue's, UTC
+    assert why(plan, decided(plan, a_question(plan, timezone="Asia/Tokyo")), "a")[0] is Stage.SCHEDULE
+
+
+def test_a_schedule_of_the_group_holds_for_its_actions() -> None:
+    group = {"id": "g", "schedule": {"days": ["sat", "sun"]}, "actions": [an_action("a")]}
+    plan = a_plan([], issues=[{"id": "i", "groups": [group]}])
+    assert (at(plan, NOW), at(plan, NOW + timedelta(days=5))) == ([], ["a"])
+
+
+PUSH: dict[str, Any] = {
+    "channels": {"web": {}, "push": {"direction": "outbound", "quiet_hours": {"from": "21:00", "to": "08:00"}}},
+    "placements": {"hero": {"channel": "web"}, "push": {"channel": "push", "slots": 3}},
+}
+BOTH = [{"id": "t", "placements": ["hero", "push"], "content": {}}]
+
+
+def test_in_the_quiet_hours_of_the_customer_nothing_goes_out_on_the_channel() -> None:
+    plan = a_plan([an_action("a", treatments=BOTH, force=True)], **PUSH)
+    assert at(plan, NOW, "push", timezone="Europe/Paris") == ["a"]
+    assert at(plan, NOW, "push", timezone="Asia/Tokyo") == []
+    assert at(plan, NOW, "hero", timezone="Asia/Tokyo") == ["a"]
+
+
+# Budgets
+
+
+def test_an_action_whose_budget_is_used_up_gives_way_to_the_next() -> None:
+    plan = a_plan([an_action("a", budget={"total": 1_000}), an_action("b", value=0.1)])
+    decision = decided(plan, a_question(plan), limits=Limits(exhausted=plan.budgets.rows_of(["a"])))
+    assert chosen(plan, decision) == ["b"]
+    assert why(plan, decision, "a")[0] is Stage.BUDGET
+
+
+# Contact policy
+
+
+def met(outcome: str, action: str, ago: timedelta, *, channel: str = "web") -> Met:
+    return Met(outcome, action, channel, int((NOW - ago).timestamp() * 1_000), "d")
+
+
+def seen(*impressions: tuple[str, timedelta]) -> list[Met]:
+    return [met("impression", *one) for one in impressions]
+
+
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+
+
+def left(plan: Plan, contacts: Sequence[Met], *placements: str, now: datetime = NOW, **question: Any) -> list[str]:
+    return at(plan, now, *placements, contacts=contacts, **question)
+
+
+def test_a_contact_an_hour_ago_uses_up_a_daily_cap() -> None:
+    plan = a_plan([an_action("a", contact={"caps": {"limit": 1, "window": "24h"}}), an_action("b", value=0.1)])
+    assert left(plan, seen(("a", HOUR))) == ["b"]
+    assert left(plan, seen(("a", DAY))) == ["a", "b"]
+    assert left(plan, seen(("b", HOUR))) == ["a", "b"]
+
+
+def test_a_cap_per_group_counts_all_actions_of_the_group() -> None:
+    caps = {"caps": {"limit": 2, "window": "7d", "per": "group"}}
+    groups = [
+        {"id": "shoes", "contact": caps, "actions": [an_action("a"), an_action("b")]},
+        {"id": "bags", "contact": caps, "actions": [an_action("c")]},
+    ]
+    plan = a_plan([], issues=[{"id": "i", "groups": groups}])
+    assert left(plan, seen(("a", HOUR), ("b", HOUR))) == ["c"]
+    assert left(plan, seen(("a", HOUR), ("c", HOUR))) == ["a", "c"]  # one more of the group, and one only
+
+
+def test_a_cap_per_channel_counts_what_went_out_on_it() -> None:
+    caps = {"caps": {"limit": 1, "window": "1d", "per": "channel", "channels": ["push"]}}
+    plan = a_plan([an_action("a", treatments=BOTH), an_action("b", treatments=BOTH)], contact=caps, **PUSH)
+    contacts = [met("impression", "b", HOUR, channel="push")]
+    assert left(plan, contacts, "push") == []
+    assert left(plan, contacts, "hero") == ["a", "b"]
+    assert left(plan, [met("impression", "b", HOUR)], "push") == ["a"]
+
+
+def test_global_pressure_limits_all_contacts_of_a_customer() -> None:
+    caps = {"caps": {"limit": 3, "window": "1d", "per": "customer"}}
+    plan = a_plan([an_action(name) for name in "abcde"], contact=caps)
+    assert left(plan, []) == ["a", "b", "c"]
+    assert left(plan, seen(("a", HOUR), ("b", HOUR))) == ["a"]
+    assert left(plan, seen(("a", HOUR), ("b", HOUR), ("e", HOUR))) == []
+
+
+def test_a_dismissal_pauses_the_action_for_a_month() -> None:
+    plan = a_plan([an_action("a", contact={"suppressions": {"pause": "30d"}}), an_action("b", value=0.1)])
+    assert left(plan, [met("dismissal", "a", 29 * DAY)]) == ["b"]
+    assert left(plan, [met("dismissal", "a", 30 * DAY)]) == ["a", "b"]
+    decision = decided(plan, a_question(plan, contacts=[met("dismissal", "a", DAY)]))
+    assert why(plan, decision, "a")[0] is Stage.CONTACT
+
+
+def test_three_impressions_without_a_word_pause_the_whole_group() -> None:
+    contact = {"suppressions": {"outcome": "impression", "after": 3, "window": "7d", "pause": "14d", "per": "group"}}
+    group = {"id": "g", "contact": contact, "actions": [an_action("a"), an_action("b")]}
+    plan = a_plan([], issues=[{"id": "i", "groups": [group, {"id": "h", "actions": [an_action("c")]}]}])
+    thrice = seen(("a", 3 * DAY), ("b", 2 * DAY), ("a", DAY))
+    assert left(plan, thrice[:1]) == ["a", "b", "c"]
+    assert left(plan, thrice) == ["c"]
+    assert left(plan, thrice, now=NOW + 13 * DAY - HOUR) == ["c"]
+    assert left(plan, thrice, now=NOW + 13 * DAY) == ["a", "b", "c"]
+
+
+def test_a_day_is_the_day_where_the_customer_is() -> None:
+    """Seen at 16:00 UTC yesterday: in Paris that was yesterday, in Tokyo it was one o'clock today."""
+    plan = a_plan([an_action("a", contact={"caps": {"limit": 1, "period": "day"}})])
+    contacts = seen(("a", 20 * HOUR))
+    assert left(plan, contacts, timezone="Europe/Paris") == ["a"]
+    assert left(plan, contacts, timezone="Asia/Tokyo") == []
+
+
+def test_what_was_promised_a_moment_ago_counts() -> None:
+    plan = a_plan([an_action("a", contact={"caps": {"limit": 2, "window": "1d"}}), an_action("b", value=0.1)])
+    question = a_question(plan, contacts=seen(("a", HOUR)))
+    reserved = Limits(reserved=seen(("a", timedelta(0))))
+    assert chosen(plan, decided(plan, question)) == ["a"]
+    assert chosen(plan, decided(plan, question, limits=reserved)) == ["b"]
+    stranger = a_question(plan, known=False)
+    assert chosen(plan, decided(plan, stranger, limits=Limits(reserved=2 * seen(("a", timedelta(0)))))) == ["b"]
+
+
+def test_one_response_does_not_use_the_last_contact_twice() -> None:
+    caps = {"caps": {"limit": 2, "window": "1d", "per": "customer"}}
+    treatments = [{"id": "t", "placements": ["hero", "list"]}]
+    plan = a_plan([an_action(name, treatments=treatments) for name in "abc"], contact=caps)
+    decision = decided(plan, a_question(plan, "hero", "list"))
+    assert (chosen(plan, decision), chosen(plan, decision, 1)) == (["a"], ["b"])
+
+
+def test_not_to_be_pestered_needs_no_consent() -> None:
+    plan = a_plan([an_action("a", contact={"caps": {"limit": 1, "window": "1d"}})])
+    refused = {"personalisation": False}
+    assert left(plan, [], consents=refused) == ["a"]
+    assert left(plan, seen(("a", HOUR)), consents=refused) == []
+
+
+def test_a_cap_that_was_used_up_is_free_again_though_nothing_else_happened() -> None:
+    """The same view is judged anew when its time has come."""
+    plan = a_plan([an_action("a", contact={"caps": {"limit": 1, "window": "1d"}})])
+    question = a_question(plan, contacts=seen(("a", 23 * HOUR)))
+    moments = [NOW, NOW + HOUR - timedelta(milliseconds=1), NOW + HOUR]
+    assert [chosen(plan, decided(plan, question, now=one)) for one in moments] == [[], [], ["a"]]
+
+
+# Maturity
+
+
+def reached_by(positives: int, placement: str = "push") -> set[int]:
+    """Of 2,000 customers: whom a new action reaches after so many positive responses."""
+    asks = {"model": "m", "base": 0.1}
+    plan = a_plan([an_action("new", propensity=asks, treatments=BOTH)], arbitration={"maturity": {}}, **PUSH)
+    model = a_model(plan, {"": 0.1}, evidence=[(10_000, positives)])
+    return {
+        number
+        for number in range(2_000)
+        if chosen(plan, decided(plan, a_question(plan, placement, lot=number.to_bytes(16, "big")), [model]))
+    }
+
+
+def test_a_new_outbound_action_reaches_2_percent_and_grows_to_all_at_200_positives() -> None:
+    reached = [reached_by(positives) for positives in (0, 100, 200)]
+    assert 20 < len(reached[0]) < 60
+    assert 940 < len(reached[1]) < 1_100  # 51 %
+    assert len(reached[2]) == 2_000
+    assert reached[0] < reached[1]
+
+
+def test_where_the_customer_came_to_us_a_new_action_is_shown_to_all() -> None:
+    assert len(reached_by(0, "hero")) == 2_000
+
+
+def test_whom_a_new_action_does_not_reach_yet_is_told_so() -> None:
+    plan = a_plan([an_action("new", treatments=BOTH)], arbitration={"maturity": {"start": 0}}, **PUSH)
+    model_less = decided(plan, a_question(plan, "push", lot=bytes(16)))
+    if not chosen(plan, model_less):
+        assert why(plan, model_less, "new")[0] is Stage.MATURITY
+    none = a_plan([an_action("new", propensity=0, treatments=BOTH)], arbitration={"maturity": {"start": 0}}, **PUSH)
+    assert why(none, decided(none, a_question(none, "push")), "new")[0] is Stage.MATURITY
+
+
+# Experiments
+
+
+def shares_of(plan: Plan, **question: Any) -> float:
+    """The share of 2,000 customers who get the first action."""
+    lots = (number.to_bytes(16, "big") for number in range(2_000))
+    return sum(chosen(plan, decided(plan, a_question(plan, lot=lot, **question))) == ["a"] for lot in lots) / 2_000
+
+
+def test_the_holdout_gets_nothing_but_fallbacks() -> None:
+    plan = a_plan([an_action("a", force=True)], holdout={"share": 0.1})
+    assert shares_of(plan) == pytest.approx(0.9, abs=0.03)
+    everybody = a_plan([an_action("a", force=True)], holdout={"share": 1})
+    decision = decided(everybody, a_question(everybody))
+    assert decision.assignment.recorded == {"holdout": "held_out"}
+    assert why(everybody, decision, "a")[0] is Stage.EXPERIMENT
+
+
+def test_the_control_group_of_an_action_gets_everything_but_that_action() -> None:
+    plan = a_plan([an_action("a", control=0.2), an_action("b", value=0.1)])
+    assert shares_of(plan) == pytest.approx(0.8, abs=0.03)
+    all_of_them = a_plan([an_action("a", control=1), an_action("b", value=0.1)])
+    decision = decided(all_of_them, a_question(all_of_them))
+    assert chosen(all_of_them, decision) == ["b"]
+    assert why(all_of_them, decision, "a") == (Stage.EXPERIMENT, "in the control group of this action")
+
+
+def test_who_is_held_out_stays_so_whatever_is_asked() -> None:
+    treatments = [{"id": "t", "placements": ["hero", "list"]}]
+    plan = a_plan([an_action("a", treatments=treatments)], holdout={"share": 0.5})
+    for number in range(50):
+        lot = number.to_bytes(16, "big")
+        answers = [chosen(plan, decided(plan, a_question(plan, one, lot=lot))) for one in ("hero", "list")]
+        assert answers[0] == answers[1]
+
+
+# Test one area first
+
+
+def test_elsewhere_than_in_the_area_under_test_the_profile_is_not_used() -> None:
+    treatments = [{"id": "t", "placements": ["hero", "list"]}]
+    offers = [
+        an_action("personal", eligibility="profile.views > 0", value=9, treatments=treatments),
+        an_action("scored", propensity={"model": "m", "base": 0.01}, treatments=treatments),
+        an_action("plain", treatments=treatments),
+    ]
+    plan = a_plan(offers, personalise_only=["hero"])
+    model = a_model(plan, {"": 0.9})
+    question = {"profile": {"views": 1}}
+    hero = decided(plan, a_question(plan, "hero", slots=3, **question), [model])
+    rest = decided(plan, a_question(plan, "list", slots=3, **question), [model])
+    assert chosen(plan, hero) == ["personal", "scored", "plain"]
+    assert chosen(plan, rest) == ["plain", "scored"]
+    assert {one.source for one in rest.placements[0].chosen} == {"catalogue"}
+
+
+def test_one_response_may_know_the_customer_in_one_place_and_not_in_the_other() -> None:
+    treatments = [{"id": "t", "placements": ["hero", "list"]}]
+    offers = [
+        an_action("one", eligibility="profile.views > 0", value=2, treatments=treatments),
+        an_action("two", eligibility="profile.views > 0", treatments=treatments),
+        an_action("plain", value=0.1, treatments=treatments),
+    ]
+    plan = a_plan(offers, personalise_only=["hero"])
+    decision = decided(plan, a_question(plan, "hero", "list", profile={"views": 1}))
+    assert (chosen(plan, decision), chosen(plan, decision, 1)) == (["one"], ["plain"])
+
+
+def test_caps_hold_where_the_profile_is_not_used_too() -> None:
+    plan = a_plan([an_action("a", contact={"caps": {"limit": 1, "window": "1d"}})], personalise_only=[])
+    assert left(plan, seen(("a", HOUR))) == []
+
+
+# Content
+
+
+def told(plan: Plan, *, now: datetime = NOW, **question: Any) -> Any:
+    """The content of the first selection."""
+    return decided(plan, a_question(plan, **question), now=now).placements[0].chosen[0].content
+
+
+def a_told_plan(content: Any, variants: Any = None, **fields: Any) -> Plan:
+    treatment = {"id": "t", "placements": ["hero", "list"], "content": content, "variants": variants or {}}
+    context = {"device": {"default": "desktop"}, "locale": {}}
+    return a_plan([an_action("a", treatments=[treatment])], context=context, **fields)
+
+
+def test_content_is_rendered_over_profile_and_context() -> None:
+    plan = a_told_plan({"title": "For {{ profile.tier }} on {{ context.device }}", "n": 1})
+    assert told(plan, profile={"tier": "gold"}, context={"device": "mobile"}) == {"title": "For gold on mobile", "n": 1}
+
+
+def test_a_missing_value_is_its_declared_default() -> None:
+    assert told(a_told_plan({"title": "For {{ profile.tier }}"})) == {"title": "For none"}
+
+
+def test_content_that_is_the_same_for_everybody_is_not_rendered() -> None:
+    assert told(a_told_plan({"title": "Hello"})) is None
+
+
+def test_the_variant_of_the_requests_language_is_shown() -> None:
+    plan = a_told_plan({"title": "Hello"}, {"de": {"title": "Hallo"}, "de-AT": {"title": "Servus"}})
+    shown = {one: told(plan, context={"locale": one}) for one in ("de-AT", "de-CH", "de", "fr", "")}
+    assert shown == {
+        "de-AT": {"title": "Servus"},
+        "de-CH": {"title": "Hallo"},
+        "de": {"title": "Hallo"},
+        "fr": {"title": "Hello"},
+        "": {"title": "Hello"},
+    }
+
+
+def test_without_a_language_in_the_request_the_customers_is_taken() -> None:
+    plan = a_told_plan(
+        {"title": "Hello"}, {"de": {"title": "Hallo"}}, traits={"locale": {"kind": "attribute", "default": ""}}
+    )
+    assert told(plan, profile={"locale": "de"}) == {"title": "Hallo"}
+    assert told(plan, profile={"locale": "de"}, context={"locale": "fr"}) == {"title": "Hello"}
+    assert told(plan, profile={"locale": "de"}, consents={"personalisation": False}) == {"title": "Hello"}
+
+
+def test_what_cannot_be_rendered_is_left_out_and_the_decision_says_so() -> None:
+    broken = [{"id": "t", "placements": ["hero"], "content": {"t": "{{ 1 | divided_by: profile.views }}"}}]
+    plan = a_plan([an_action("a", treatments=broken, value=9), an_action("b")])
+    decision = decided(plan, a_question(plan, slots=2))
+    assert chosen(plan, decision) == ["b"]
+    (failure,) = decision.failures
+    assert failure.startswith("content:a/t failed: ")
+    assert why(plan, decision, "a")[1]
+
+
+def test_times_in_content_are_those_where_the_customer_is() -> None:
+    plan = a_told_plan({"title": "{{ now | date: '%H:%M' }}"})
+    assert told(plan, timezone="Asia/Tokyo") == {"title": "21:00"}
+    assert told(plan) == {"title": "12:00"}
+
+
+def test_where_the_profile_may_not_be_used_content_does_not_know_where_the_customer_is() -> None:
+    plan = a_told_plan({"title": "{{ now | date: '%H:%M' }}"})
+    refused = {"personalisation": False}
+    assert told(plan, timezone="Asia/Tokyo", consents=refused) == {"title": "12:00"}
+    one_area = a_told_plan({"title": "{{ now | date: '%H:%M' }}"}, personalise_only=["list"])
+    assert told(one_area, timezone="Asia/Tokyo") == {"title": "12:00"}
 
 
 # Slots
@@ -258,10 +653,23 @@ def wished(number: int, wish: dict[str, Any]) -> dict[str, Any]:
     )
 
 
-@given(wishes, numbers, tiers)
-def test_no_action_that_fails_a_rule_is_ever_chosen(wishes_: Any, views: int, tier: str) -> None:
-    plan = a_plan([wished(*one) for one in enumerate(wishes_)])
-    decision = decided(plan, a_question(plan, "hero", "list", profile={"views": views, "tier": tier}))
+@given(
+    wishes,
+    numbers,
+    tiers,
+    st.sampled_from(["none", "thompson", "squarecb", "epsilon_greedy"]),
+    st.integers(0, 2**64 - 1),
+    st.lists(st.booleans(), min_size=12, max_size=12),
+)
+def test_no_action_that_fails_a_rule_is_ever_chosen(
+    wishes_: Any, views: int, tier: str, method: str, seed: int, forced: list[bool]
+) -> None:
+    """Whatever explores, and whatever is forced."""
+    plan = a_plan(
+        [wished(*one) | {"force": force} for one, force in zip(enumerate(wishes_), forced, strict=False)],
+        placements={"hero": {"channel": "web", "exploration": method}, "list": {"channel": "web", "slots": 3}},
+    )
+    decision = decided(plan, a_question(plan, "hero", "list", profile={"views": views, "tier": tier}, seed=seed))
     for name in [*chosen(plan, decision, 0), *chosen(plan, decision, 1)]:
         wish = wishes_[int(name[1:])]
         assert views >= wish["views"]
@@ -281,20 +689,37 @@ def test_the_ranking_does_not_depend_on_the_order_of_the_catalogue(wishes_: Any,
     assert rankings[0] == rankings[1]
 
 
-@given(wishes, st.lists(st.tuples(numbers, tiers, st.booleans()), min_size=1, max_size=8))
+@given(
+    wishes,
+    st.lists(st.tuples(numbers, tiers, st.booleans(), st.integers(0, 2**64 - 1)), min_size=1, max_size=8),
+    st.sampled_from(["none", "thompson", "squarecb", "epsilon_greedy"]),
+)
 @settings(max_examples=50)
-def test_a_batch_decides_as_each_request_alone(wishes_: Any, customers: Any) -> None:
+def test_a_batch_decides_as_each_request_alone(wishes_: Any, customers: Any, method: str) -> None:
     actions = [wished(*one) | {"propensity": {"model": "m", "base": 0.1}} for one in enumerate(wishes_)]
-    plan = a_plan(actions)
+    places = {"hero": {"channel": "web", "exploration": method}, "list": {"channel": "web", "slots": 3}}
+    plan = a_plan(actions, placements=places, holdout={"share": 0.1})
     model = a_model(plan, {"a00": 0.4, "": 0.2})
-    questions = [
-        a_question(plan, "hero", "list", profile={"views": views, "tier": tier}, consents={"personalisation": yes})
-        for views, tier, yes in customers
-    ]
-    together = decide(plan, models_for(plan, [model]), questions, NOW)
-    for question, decision in zip(questions, together, strict=True):
+
+    def questions() -> list[Any]:
+        return [
+            a_question(
+                plan,
+                "hero",
+                "list",
+                profile={"views": views, "tier": tier},
+                consents={"personalisation": yes},
+                lot=seed.to_bytes(16, "big"),
+                seed=seed,
+            )
+            for views, tier, yes, seed in customers
+        ]
+
+    together = decide(plan, models_for(plan, [model]), questions(), NOW)
+    for question, decision in zip(questions(), together, strict=True):
         alone = decided(plan, question, [model])
         assert [one.chosen for one in alone.placements] == [one.chosen for one in decision.placements]
+        assert alone.recorded == decision.recorded
 
 
 @given(wishes, numbers, tiers)

@@ -334,6 +334,19 @@ def test_an_arms_budget_is_the_budget_of_all() -> None:
     assert Counter(action for one in responses for action in actions(one))["a"] == 10
 
 
+def test_an_arm_whose_catalogue_has_no_caps_uses_up_the_caps_of_the_others_too() -> None:
+    """The experiment is on the list. What was shown there counts for the hero, which is decided as for everybody."""
+    both = [{"id": "t", "placements": ["hero", "list"], "content": {}}]
+    arms = {"now": {"share": 0}, "old": {"share": 1, "catalog": 3}}
+    catalog = a_catalog(
+        [an_action("a", treatments=both, contact={"caps": {"limit": 1, "window": "7d"}})],
+        experiments=[{"id": "e", "placements": ["list"], "arms": arms}],
+    )
+    shop = Shop(*varied_state(catalog, {3: a_catalog([an_action("a", treatments=both)])}))
+    assert actions(shop.decide("ada", "list")) == ["a"]
+    assert actions(shop.decide("ada", "hero")) == []
+
+
 # Records
 
 

@@ -255,9 +255,7 @@ def test_thompson_sampling_rests_on_the_models_evidence() -> None:
         [an_action("a", propensity=asks), an_action("b", propensity=asks)], placements=placed(exploration="thompson")
     )
     model = a_model(plan, {"a": 0.1, "b": 0.12}, evidence=[(1_000_000, 100_000), (20, 2)])
-    wins = Counter(
-        chosen(plan, decided(plan, a_question(plan, seed=seed), [model]))[0] for seed in range(SEEDS // 2)
-    )
+    wins = Counter(chosen(plan, decided(plan, a_question(plan, seed=seed), [model]))[0] for seed in range(SEEDS // 2))
     propensity = np.array([0.1, 0.12])
     spreads = spread(propensity, np.array([1_000_000.0, 20.0]))
     agrees([wins["a"], wins["b"]], thompson_distribution(logit(propensity), spreads, np.ones(2)))

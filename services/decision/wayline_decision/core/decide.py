@@ -420,7 +420,8 @@ class _Conclusion:
         return standing.recorded[1]
 
     def _actions(self, rows: int) -> Any:
-        return np.unique(self._plan.action_of[indices_of(rows, len(self._plan.rows))])
+        actions = self._plan.action_of[indices_of(rows, len(self._plan.rows))]
+        return actions[np.diff(actions, prepend=-1) > 0]  # they ascend, as rows do
 
     def _as_recorded(self, recorded: bytes) -> Standing:
         """The standing by a record's propensities, which are those of the candidates.
