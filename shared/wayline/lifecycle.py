@@ -33,8 +33,8 @@ class Health(Protocol):
 def collect_rarely() -> None:
     """Look for cyclic garbage a hundredth as often as Python does by itself.
 
-    What a request makes is freed by counting references; what stays (views, profiles, plans) is a great deal, and walking
-    it in search of cycles took 30 % of the time of a batch of decisions.
+    What a request makes is freed by counting references. What stays (views, profiles, plans) is a great deal, and
+    walking it in search of cycles took 30 % of the time of a batch of decisions.
     """
     gc.set_threshold(50_000, 20, 100)
 
@@ -47,8 +47,14 @@ def main(name: str, settings_type: type[S], build: Callable[[S], AbstractAsyncCo
         settings_type: read from the environment here, once.
         build: the composition root. Everything that it opened is closed in reverse order at the end.
     """
-    settings = read(settings_type)
-    logging.configure(name, settings.log_level)
+    run(name, read(settings_type), build)
+
+
+def run(
+    name: str, settings: S, build: Callable[[S], AbstractAsyncContextManager[None]], **facts: object
+) -> None:
+    """The same with settings that were read already; `facts` go on every line of the log."""
+    logging.configure(name, settings.log_level, **facts)
     collect_rarely()
     asyncio.run(_run(name, settings, build))
 
@@ -99,11 +105,11 @@ def _status(ready: bool) -> int:
     return health_pb2.HealthCheckResponse.SERVING if ready else health_pb2.HealthCheckResponse.NOT_SERVING
 
 
-def _options(max_receive_bytes: int) -> list[tuple[str, int]]:
+def _options(max_receive_bytes: int, *, share_port: bool = False) -> list[tuple[str, int]]:
     return [
         ("grpc.max_receive_message_length", max_receive_bytes),
         ("grpc.max_metadata_size", 16 * 1024),
-        ("grpc.so_reuseport", 0),
+        ("grpc.so_reuseport", int(share_port)),
     ]
 
 
@@ -149,14 +155,18 @@ async def thread_server(
     pool: Executor,
     max_receive_bytes: int = 5 * MiB,
     max_concurrent: int = 1_000,
+    share_port: bool = False,
 ) -> AsyncIterator[Health]:
     """A threaded gRPC server with health and reflection, on `pool`, which it shuts down at the end.
 
-    For unary calls it takes two thirds of the time of the asyncio one.
+    For unary calls it takes two thirds of the time of the asyncio one. With `share_port`, other processes may listen on
+    the port too.
     """
     # Its published type asks for the standard library's pool; `submit` is all that it calls.
     server = grpc.server(
-        cast(ThreadPoolExecutor, pool), options=_options(max_receive_bytes), maximum_concurrent_rpcs=max_concurrent
+        cast(ThreadPoolExecutor, pool),
+        options=_options(max_receive_bytes, share_port=share_port),
+        maximum_concurrent_rpcs=max_concurrent,
     )
     register(server)
     servicer = health.HealthServicer(experimental_non_blocking=True)

@@ -8,16 +8,22 @@ import sys
 import structlog
 
 
-def configure(service: str, level: str = "INFO") -> None:
+def configure(service: str, level: str = "INFO", **facts: object) -> None:
     """Set up structured logging for one process.
 
     Args:
         service: goes on every line.
         level: a name of the standard library's levels.
+        facts: go on every line too.
     """
+    everywhere = {"service": service, **facts}
+
+    def add_facts(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+        return {**everywhere, **event}
+
     structlog.configure(
         processors=[
-            structlog.contextvars.merge_contextvars,
+            add_facts,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.dict_tracebacks,
@@ -27,7 +33,6 @@ def configure(service: str, level: str = "INFO") -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
-    structlog.contextvars.bind_contextvars(service=service)
     # Third-party libraries: warnings and worse, in the same stream.
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format='{"logger":"%(name)s","event":"%(message)s"}')
 

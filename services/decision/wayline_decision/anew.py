@@ -11,9 +11,11 @@ from typing import NamedTuple, NoReturn
 from wayline.v1 import decision_pb2
 from wayline_decision.codec import question_of, read_request
 from wayline_decision.core.decide import Decision, Limits, decide
+from wayline_decision.core.experiments import AS_EVERYBODY
 from wayline_decision.core.plan import Plan
 from wayline_decision.core.score import Models
 from wayline_decision.engine import Case, case_of
+from wayline_decision.fallback import FellBack, reason_of
 from wayline_decision.states import State
 from wayline_decision.views import Entry, met_of
 
@@ -25,6 +27,8 @@ class Anew(NamedTuple):
 
     case: Case
     decision: Decision
+    fell_back: FellBack | None = None
+    """There was no time to decide: this was answered."""
 
     @property
     def plan(self) -> Plan:
@@ -33,6 +37,8 @@ class Anew(NamedTuple):
 
     def response(self, record: decision_pb2.DecisionRecord, *, explain: bool = True) -> decision_pb2.DecideResponse:
         """As it would be answered; with all that was dropped, if `explain`."""
+        if self.fell_back is not None:
+            return self.fell_back.response()
         data = self.case.state.writer.response(
             record.decision_id, self.decision, self.case.asked.situation.warnings, stale=record.stale, explain=explain
         )
@@ -46,6 +52,8 @@ def decide_anew(record: decision_pb2.DecisionRecord, state: State) -> Anew:
         InvalidField: the state's catalogue lacks what the request asks for.
     """
     asked = read_request(record.request, b"", state.plan, state.situations)
+    if reason := reason_of(record):
+        return _fallen_back(record, Case(state, asked, None, False, asked.key, AS_EVERYBODY), reason)
     entry = Entry(record.view) if record.HasField("view") else None
     case = case_of(state, asked, entry, reachable=record.personalisation != decision_pb2.PERSONALISATION_UNAVAILABLE)
     plan = case.state.plan
@@ -59,10 +67,22 @@ def decide_anew(record: decision_pb2.DecisionRecord, state: State) -> Anew:
         seed=record.seed,
         recorded=record.propensities or None,
     )
-    now = datetime.fromtimestamp(0, UTC) + timedelta(microseconds=record.decided_at.ToMicroseconds())
+    now = _time_of(record)
     limits = Limits(plan.budgets.rows_of(record.exhausted), tuple(met_of(one) for one in record.reserved))
     models = _as_they_failed(case.state.models, record.notes)
     return Anew(case, decide(plan, models, [question], now, limits)[0])
+
+
+def _fallen_back(record: decision_pb2.DecisionRecord, case: Case, reason: str) -> Anew:
+    """Nothing was judged: everything is as if it was used up."""
+    plan, now = case.state.plan, _time_of(record)
+    question = question_of(case.asked, None, plan, reachable=False, lot=case.lot)
+    decision = decide(plan, case.state.models, [question], now, Limits(plan.everything))[0]
+    return Anew(case, decision, FellBack(plan, case.asked, record.decision_id, now, record.stale, reason))
+
+
+def _time_of(record: decision_pb2.DecisionRecord) -> datetime:
+    return datetime.fromtimestamp(0, UTC) + timedelta(microseconds=record.decided_at.ToMicroseconds())
 
 
 def differences(record: decision_pb2.DecisionRecord, anew: Anew) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import grpc
 from nats.aio.msg import Msg
@@ -14,12 +14,15 @@ from wayline.bus import DECISION_SUBJECT, DECISIONS, VIEW_SUBJECT, StreamSpec, c
 from wayline.catalog.rules import RuleError
 from wayline.catalog.schema import SchemaError
 from wayline.catalog.store import CatalogStore, open_store
+from wayline.catalog.variants import Variant
 from wayline.errors import WaylineError
 from wayline.lifecycle import Health, MiB, end_on_failure, thread_server
 from wayline.pool import ElasticPool
 from wayline.publish import AckedPublisher
 from wayline.registry import Registry, open_registry
 from wayline.v1 import profile_pb2, profile_pb2_grpc
+from wayline_decision.announce import Announcer
+from wayline_decision.breaker import Breaker, Change, Position
 from wayline_decision.budgets import Budgets, ensure_counters
 from wayline_decision.core.plan import Plan
 from wayline_decision.core.slots import NOISE
@@ -29,12 +32,15 @@ from wayline_decision.ledger import Ledger, told_log
 from wayline_decision.models import ModelShelf
 from wayline_decision.records import RecordLog
 from wayline_decision.replay import Replayer
+from wayline_decision.reservations import Reservations
 from wayline_decision.settings import DecisionSettings
-from wayline_decision.states import Variant, compiled, fitted
+from wayline_decision.states import compiled, fitted
 from wayline_decision.views import ViewCache
+from wayline_decision.workers import Seat
 
 _PUBLISH_SECONDS = 5.0
 _PARTITIONS_SECONDS = 600.0
+_SETTLED_SECONDS = 30.0
 log = logging.get("decision")
 
 
@@ -85,44 +91,81 @@ async def build(settings: DecisionSettings) -> AsyncIterator[None]:
         records = RecordLog(publisher, max_bytes=settings.record_buffer_bytes)
         told = told_log(publisher, max_bytes=settings.record_buffer_bytes)
         await asyncio.to_thread(lambda: NOISE.bank)  # some 50 ms, which no request should wait for
-        engine = Engine(views, records, Ledger(budgets=budgets, told=told, partitions=partitions), waiting=pool.waiting)
+        reservations = Reservations()
+        announcer = Announcer(nc, reservations)
+        await announcer.listen()
+        engine = Engine(
+            views,
+            records,
+            Ledger(
+                reservations=reservations,
+                budgets=budgets,
+                told=told,
+                partitions=partitions,
+                announce=announcer.announce,
+            ),
+            waiting=pool.waiting,
+            breaker=Breaker(settings.breaker, report=_report),
+            budget_seconds=settings.decision_budget_seconds,
+        )
         replayer = Replayer(js, catalogs, registry)
         handlers = DecisionHandlers(engine, replayer, asyncio.get_running_loop(), pool.waiting)
+        follower = Follower(engine, ModelShelf(registry), budgets)
+        tasks = [
+            asyncio.create_task(records.run(), name="records"),
+            asyncio.create_task(told.run(), name="told"),
+            asyncio.create_task(budgets.run(), name="budgets"),
+            asyncio.create_task(announcer.run(), name="announcer"),
+            asyncio.create_task(follower.follow_catalog(catalogs), name="catalog"),
+            asyncio.create_task(follower.follow_models(registry), name="models"),
+        ]
+        seat = Seat() if settings.decision_worker else None
+        if seat is not None:
+            if await catalogs.current_revision():
+                await follower.wait_for_catalog(_SETTLED_SECONDS)
+            await seat.wait()
         async with thread_server(
             settings,
             settings.decision_port,
             SERVICE,
             handlers.register,
             pool=pool,
+            share_port=seat is not None,
         ) as health:
-            await health.set_ready(False)
-            follower = Follower(engine, ModelShelf(registry), health, budgets)
-            tasks = [
-                asyncio.create_task(records.run(), name="records"),
-                asyncio.create_task(told.run(), name="told"),
-                asyncio.create_task(budgets.run(), name="budgets"),
-                asyncio.create_task(follower.follow_catalog(catalogs), name="catalog"),
-                asyncio.create_task(follower.follow_models(registry), name="models"),
-            ]
+            tasks.append(asyncio.create_task(follower.tell(health), name="ready"))
             for task in tasks:
                 task.add_done_callback(end_on_failure)
+            if seat is not None:
+                await seat.serves()
             yield
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await asyncio.gather(*(one.flush(settings.shutdown_grace_seconds) for one in (records, told, budgets)))
+        await announcer.flush()
     channel.close()
+
+
+def _report(change: Change) -> None:
+    """One line for each change of the breaker's position."""
+    match change.position:
+        case Position.OPEN:
+            log.error("breaker_open", decisions=change.decisions, breaches=change.breaches)
+        case Position.HALF_OPEN:
+            log.info("breaker_tries")
+        case Position.CLOSED:
+            log.info("breaker_closed")
 
 
 class Follower:
     """Swaps plan and models as they change. What does not fit is refused and logged; the last good one goes on."""
 
-    def __init__(self, engine: Engine, shelf: ModelShelf, health: Health, budgets: Budgets) -> None:
+    def __init__(self, engine: Engine, shelf: ModelShelf, budgets: Budgets) -> None:
         """Feed `engine`, and tell `budgets` what is limited."""
         self._budgets = budgets
         self._engine = engine
         self._shelf = shelf
-        self._health = health
+        self._in_use = asyncio.Event()
         self._plan: Plan | None = None
         self._variants: dict[Variant, Plan] = {}
         self._swapping = asyncio.Lock()
@@ -141,8 +184,19 @@ class Follower:
                 self._plan, self._variants = plan, variants
                 self._budgets.use(*budgets)
                 await self._swap()
-            await self._health.set_ready(True)
+            self._in_use.set()
             log.info("catalog_in_use", revision=revision, actions=len(plan.actions), treatments=len(plan.rows))
+
+    async def wait_for_catalog(self, timeout_seconds: float) -> None:
+        """Until one is in use; not for ever, since the current one may be broken."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._in_use.wait(), timeout_seconds)
+
+    async def tell(self, health: Health) -> None:
+        """Be ready from the first catalogue on."""
+        await health.set_ready(self._in_use.is_set())
+        await self._in_use.wait()
+        await health.set_ready(True)
 
     async def follow_models(self, registry: Registry) -> None:
         """Load each champion, and use it."""

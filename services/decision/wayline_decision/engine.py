@@ -9,31 +9,36 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, NoReturn, TypeVar
 
 from google.protobuf.message import DecodeError, Message
 
+from wayline.catalog.variants import AS_IS
 from wayline.errors import InvalidField, LimitExceeded, Retryable
 from wayline.v1 import decision_pb2
+from wayline_decision.breaker import REFUSED, Breaker
 from wayline_decision.codec import Asked, question_of, read_request
 from wayline_decision.core.decide import Prepared, conclude, prepare
 from wayline_decision.core.experiments import AS_EVERYBODY, Assignment
+from wayline_decision.deadline import Deadline
+from wayline_decision.fallback import BREAKER_OPEN, OUT_OF_TIME, FellBack
 from wayline_decision.ledger import Customer, Ledger
 from wayline_decision.records import RecordLog
-from wayline_decision.states import AS_IS, State, variant_of
+from wayline_decision.states import State, variant_of
 from wayline_decision.views import Entry, ViewCache
 from wayline_decision.wire import Particulars, Written, batch_response
 
 AT_LEAST_SECONDS = 2.0
+BUDGET_SECONDS = 0.25
 MAX_BATCH = 1_000
 _SEED_BITS = 32
 """They take five bytes of a record; 64 would take ten, and a microsecond more to write."""
 _TURN = 64
 """Decisions of a batch in one go; between two goes, single requests have their turn."""
-_RESERVE = 0.1
-"""The part of a caller's remaining time that is kept for deciding and for the way back, at least 20 ms."""
-_LEAST_RESERVE_SECONDS = 0.02
-
+_WEIGHT = 0.1
+"""Of the latest decision in what decisions take."""
+_SHORT_WAIT_SECONDS = 0.02
+"""Other threads are not given this one's place for less."""
 
 M = TypeVar("M", bound=Message)
 
@@ -65,13 +70,32 @@ class Engine:
         *,
         waiting: Callable[[], AbstractContextManager[None]] = nullcontext,
         clock: Callable[[], datetime] = now_utc,
+        breaker: Breaker | None = None,
+        budget_seconds: float = BUDGET_SECONDS,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Begin without a state: decisions wait for the first catalogue. What waits for events does so in `waiting`."""
+        """Begin without a state: decisions wait for the first catalogue.
+
+        Args:
+            views: of customers.
+            records: takes the records.
+            ledger: what decisions take from each other; None: with the usual limits.
+            waiting: what waits for others does so in it.
+            clock: by which rules are judged.
+            breaker: is told of decisions that came too late; None: one with the usual limits.
+            budget_seconds: later than that is too late, whatever the caller's deadline.
+            monotonic: by which deadlines are.
+        """
         self._views = views
         self._records = records
         self._ledger = Ledger() if ledger is None else ledger
         self._waiting = waiting
         self._clock = clock
+        self._breaker = Breaker() if breaker is None else breaker
+        self._budget_seconds = budget_seconds
+        self._monotonic = monotonic
+        self._typical_seconds = 0.0
+        """What a decision takes of late, once it is its turn."""
         self._state: State | None = None
         # One decision at a time: CEL and ONNX let go of the interpreter's lock for microseconds, and threads that
         # take turns at each of these spend more on switching than on deciding.
@@ -93,7 +117,7 @@ class Engine:
         self._state = state
 
     def decide(self, data: bytes, remaining_seconds: float | None) -> bytes:
-        """One decision.
+        """One decision. What is not ready within the caller's deadline is left out, and the answer says so.
 
         Args:
             data: a DecideRequest, as it came: the record keeps these bytes.
@@ -106,13 +130,40 @@ class Engine:
             InvalidField: the request is wrong.
             Retryable: no catalogue yet.
         """
+        begun = ended = self._monotonic()
         state = self.state
         asked = read_request(_parse(decision_pb2.DecideRequest, data), data, state.plan, state.situations)
-        stale = bool(asked.request.at_least) and not self._await_events([asked], remaining_seconds)
-        looked = self._views.get((asked.key,), remaining_seconds)
-        case = case_of(state, asked, looked.entries.get(asked.key), reachable=looked.reachable)
-        with self._turn:
-            return self._answer([case], self._clock(), stale=stale)[0]
+        ticket = self._breaker.admit(begun)
+        if ticket == REFUSED:
+            return self._fall_back(state, asked, BREAKER_OPEN, stale=bool(asked.request.at_least))
+        deadline = Deadline(begun, remaining_seconds, self._typical_seconds)
+        breached = True  # a defect counts as one
+        try:
+            stale = bool(asked.request.at_least) and not self._await_events([asked], deadline)
+            looked = self._views.get((asked.key,), deadline.patience())
+            case = case_of(state, asked, looked.entries.get(asked.key), reachable=looked.reachable)
+            answer = self._answer_in_time(case, deadline, stale=stale)
+            if answer is None:
+                answer = self._fall_back(state, asked, OUT_OF_TIME, stale=stale)
+            ended = self._monotonic()
+            breached = deadline.breached(ended, self._budget_seconds)
+        finally:
+            self._breaker.record(ticket, ended, breached=breached)
+        return answer
+
+    def _answer_in_time(self, case: Case, deadline: Deadline, *, stale: bool) -> bytes | None:
+        """None: its turn did not come in time."""
+        if not self._turn.acquire(blocking=False) and not self._wait_for_turn(deadline):
+            return None
+        try:
+            begun = self._monotonic()
+            if deadline.presses(begun):
+                case = without_models(case)
+            answer = self._answer([case], self._clock(), stale=stale)[0]
+            self._typical_seconds += _WEIGHT * (self._monotonic() - begun - self._typical_seconds)
+        finally:
+            self._turn.release()
+        return answer
 
     def decide_batch(self, data: bytes, remaining_seconds: float | None) -> bytes:
         """Decisions for many customers, each model run once. A request that is wrong harms no other.
@@ -129,6 +180,7 @@ class Engine:
             LimitExceeded: there are too many.
             Retryable: no catalogue yet.
         """
+        deadline = Deadline(self._monotonic(), remaining_seconds, self._typical_seconds)
         requests = _parse(decision_pb2.DecideBatchRequest, data).requests
         if not requests:
             raise InvalidField("requests", f"expected 1 to {MAX_BATCH}, got none")
@@ -144,16 +196,24 @@ class Engine:
             except InvalidField as error:
                 errors[position] = str(error)
         waiting = [one for one in asked if one.request.at_least]
-        stale = bool(waiting) and not self._await_events(waiting, remaining_seconds)
-        looked = self._views.get([one.key for one in asked], remaining_seconds)
+        stale = bool(waiting) and not self._await_events(waiting, deadline)
+        looked = self._views.get([one.key for one in asked], deadline.patience())
         cases = [
             case_of(state, one, looked.entries.get(one.key), reachable=one.key in looked.entries or looked.reachable)
             for one in asked
         ]
         answers: list[bytes] = []
         for start in range(0, len(cases), _TURN):
-            with self._turn:
-                answers += self._answer(cases[start : start + _TURN], self._clock(), stale=stale)
+            if self._turn.acquire(blocking=False) or self._wait_for_turn(deadline):
+                try:
+                    answers += self._answer(cases[start : start + _TURN], self._clock(), stale=stale)
+                finally:
+                    self._turn.release()
+            else:
+                answers += [
+                    self._fall_back(state, one, OUT_OF_TIME, stale=stale and bool(one.request.at_least))
+                    for one in asked[start : start + _TURN]
+                ]
         taken = iter(answers)
         return batch_response(
             errors[position] if position in errors else next(taken) for position in range(len(requests))
@@ -170,27 +230,42 @@ class Engine:
     def _conclude(self, case: Case, prepared: Prepared, seed: int, now: datetime, *, stale: bool) -> bytes:
         plan, asked = case.state.plan, case.asked
         request = asked.request
-        customer = Customer(case.entry.profile_id if case.entry else asked.key, request.customer)
+        customer = Customer((asked.key, case.entry.profile_id) if case.entry else (asked.key,), request.customer)
         limits, exhausted = self._ledger.limits(plan, customer, prepared.question.known, now)
         decision = conclude(plan, case.state.models, prepared, now, limits)
         decision_id = _decision_id(now)
-        self._ledger.take(plan, customer, decision, decision_id, now)
+        self._ledger.take(plan, case.state.counted, customer, decision, decision_id, now)
         view = case.entry.encoded if case.entry else b""
         particulars = Particulars(decision_id, asked.data, view, seed, now, stale, exhausted, limits.reserved)
         writer = case.state.writer
         self._records.append(Written(writer, particulars, decision))
         return writer.response(decision_id, decision, asked.situation.warnings, stale=stale, explain=request.explain)
 
-    def _await_events(self, asked: Sequence[Asked], remaining_seconds: float | None) -> bool:
+    def _fall_back(self, state: State, asked: Asked, reason: str, *, stale: bool) -> bytes:
+        now = self._clock()
+        fell_back = FellBack(state.plan, asked, _decision_id(now), now, stale, reason)
+        self._records.append(fell_back)
+        return fell_back.response().SerializeToString()
+
+    def _wait_for_turn(self, deadline: Deadline) -> bool:
+        """Whether the turn came in time; then the caller gives it back."""
+        patience = deadline.patience_for_turn(self._monotonic())
+        if self._turn.acquire(timeout=min(patience, _SHORT_WAIT_SECONDS)):
+            return True
+        if patience <= _SHORT_WAIT_SECONDS:
+            return False
+        with self._waiting():  # something hangs: other requests must have a thread that tells them so
+            return self._turn.acquire(timeout=patience - _SHORT_WAIT_SECONDS)
+
+    def _await_events(self, asked: Sequence[Asked], deadline: Deadline) -> bool:
         tokens = [token for one in asked for token in one.request.at_least]
-        patience = AT_LEAST_SECONDS
-        if remaining_seconds is not None:
-            reserve = max(_LEAST_RESERVE_SECONDS, _RESERVE * remaining_seconds)
-            patience = max(0.0, min(patience, remaining_seconds - reserve))
         if self._views.wait_for(tokens, 0.0):
             return True
+        begun = self._monotonic()
         with self._waiting():
-            return self._views.wait_for(tokens, patience)
+            arrived = self._views.wait_for(tokens, max(0.0, min(AT_LEAST_SECONDS, deadline.patience())))
+        deadline.waited_seconds = self._monotonic() - begun
+        return arrived
 
 
 def case_of(state: State, asked: Asked, entry: Entry | None, *, reachable: bool) -> Case:
@@ -215,6 +290,26 @@ def case_of(state: State, asked: Asked, entry: Entry | None, *, reachable: bool)
     # Rows of the variant's catalogue have other numbers.
     withheld = variant.plan.experiments.assign(lot, ()).withheld
     return Case(variant, asked, entry, reachable, lot, replace(assignment, withheld=withheld))
+
+
+def without_models(case: Case) -> Case:
+    """The same, with all models failing for lack of time, unless what they say of the customer is at hand."""
+    models = case.state.models
+    if not models.in_use:
+        return case
+    standing = case.entry.known(case.state.plan).standing if case.entry else None
+    if standing is not None and standing.models is models:
+        return case
+    in_use = tuple(replace(one, encode=_out_of_time) for one in models.in_use)
+    return case._replace(state=replace(case.state, models=models._replace(in_use=in_use)))
+
+
+class OutOfTime(Exception):
+    """The caller's deadline is too near for a model. Notes of decisions name it."""
+
+
+def _out_of_time(*_: object) -> NoReturn:
+    raise OutOfTime
 
 
 def _prepared(cases: Sequence[Case], seeds: Sequence[int], now: datetime) -> list[Prepared]:

@@ -54,6 +54,8 @@ def _add_chances(decision: decision_pb2.DecideResponse, anew: Anew) -> None:
 
 
 def _funnel(decision: decision_pb2.DecideResponse, anew: Anew) -> Iterator[decision_pb2.FunnelStep]:
+    if anew.fell_back is not None:
+        return  # nothing was judged
     for answer, filled in zip(decision.placements, anew.decision.placements, strict=True):
         stages = [_STAGE[one.stage] for one in answer.dropped]
         for step in funnel(filled.placement.rows.bit_count(), stages):

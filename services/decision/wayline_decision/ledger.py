@@ -26,9 +26,18 @@ SOURCE = "wayline"
 class Customer(NamedTuple):
     """Whose contacts are counted."""
 
-    key: str | bytes
-    """The profile's id; while there is no profile, the identity key that was asked for."""
+    keys: tuple[str | bytes, ...]
+    """The identity key that was asked for, and the profile's id where there is a profile: what was promised to a
+    stranger holds when he becomes known, and while he cannot be looked up.
+    """
     identifier: events_pb2.Identifier
+
+
+class Counted(NamedTuple):
+    """What has to be counted, since some catalogue that decides limits it: an experiment's arm may have its own."""
+
+    contacts: bool
+    decisions: bool
 
 
 class Ledger:
@@ -64,17 +73,23 @@ class Ledger:
         exhausted, reserved = NOTHING, _NONE
         if self._budgets is not None and not plan.budgets.empty:
             exhausted = self._budgets.exhausted(plan.budgets, now)
-        if not plan.contact.empty and self._reservations.holds_any(customer.key):
-            shown = {(one.outcome, one.decision_id, one.action) for one in known.contacts} if known else frozenset()
-            reserved = self._reservations.held(customer.key, shown, int(now.timestamp() * 1_000))
+        if not plan.contact.empty and any(self._reservations.holds_any(key) for key in customer.keys):
+            reserved = self._reserved(customer, known, now)
         if not exhausted.mask and not reserved:
             return _EVERYTHING
         return Limits(exhausted.mask, reserved), exhausted.actions
 
-    def take(self, plan: Plan, customer: Customer, decision: Decision, decision_id: str, now: datetime) -> None:
+    def _reserved(self, customer: Customer, known: Known | None, now: datetime) -> tuple[Met, ...]:
+        shown = {(one.outcome, one.decision_id, one.action) for one in known.contacts} if known else frozenset()
+        now_ms = int(now.timestamp() * 1_000)
+        held = [one for key in customer.keys for one in self._reservations.held(key, shown, now_ms)]
+        return tuple(dict.fromkeys(held))
+
+    def take(
+        self, plan: Plan, counted: Counted, customer: Customer, decision: Decision, decision_id: str, now: datetime
+    ) -> None:
         """Take what was chosen."""
-        contacts = not plan.contact.empty
-        if not contacts and self._budgets is None:
+        if not counted.contacts and self._budgets is None:
             return
         chosen = [
             (plan.rows[one.row].action_id, filled.placement.channel)
@@ -85,11 +100,12 @@ class Ledger:
             return
         if self._budgets is not None:
             self._budgets.take([action for action, _ in chosen], now)
-        if contacts:
+        if counted.contacts:
             now_ms = int(now.timestamp() * 1_000)
             promised = [Met("impression", action, channel, now_ms, decision_id) for action, channel in chosen]
-            self._reservations.reserve(customer.key, promised, now_ms)
-            if plan.contact.counts_decisions and self._told is not None:
+            for key in customer.keys:
+                self._reservations.reserve(key, promised, now_ms)
+            if counted.decisions and self._told is not None:
                 self._told.append(Told(self._partitions, customer.identifier, chosen, decision_id, now))
 
 

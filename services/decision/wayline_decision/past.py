@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 
 from wayline import logging
 from wayline.catalog.store import CatalogStore
+from wayline.catalog.variants import Variant
 from wayline.errors import NotFound
 from wayline.registry import Registry
 from wayline.scoring import Matrix, Scorer
 from wayline.v1 import decision_pb2, prediction_pb2
 from wayline_decision.core.plan import Plan
 from wayline_decision.models import Loaded, load
-from wayline_decision.states import State, Variant, compiled, fitted
+from wayline_decision.states import State, compiled, fitted
 
 _KEPT_PLANS = 4
 """Of a large catalogue, one is some 50 MB."""

@@ -13,6 +13,7 @@ from itertools import islice
 
 from wayline_decision.core.contact import PROMISED, Met, promised
 
+_GRACE_MS = 10_000
 _Shown = tuple[str, str, str]
 """Outcome, decision id, action."""
 
@@ -30,6 +31,8 @@ class Reservations:
         self._lock = threading.Lock()
         self._held: OrderedDict[bytes | str, dict[_Shown, Met]] = OrderedDict()
         """By customer; the one to whom something was promised last is last."""
+        self._seen_ms: dict[tuple[bytes | str, _Shown], int] = {}
+        """When a view was first seen to show what is held: a request under way may still know an older view."""
 
     def reserve(self, customer: bytes | str, contacts: Sequence[Met], now_ms: int) -> None:
         """Promise contacts: each counts as a decision and as an impression. The same again changes nothing.
@@ -48,7 +51,7 @@ class Reservations:
                     for met in promised(choice):
                         held.setdefault((met.outcome, met.decision_id, met.action), met)
             for key in list(islice(held, max(0, len(held) - self._max_held))):
-                del held[key]
+                self._forget(customer, held, key)
             self._held.move_to_end(customer)
             if not held:
                 del self._held[customer]
@@ -63,7 +66,8 @@ class Reservations:
         return customer in self._held
 
     def held(self, customer: bytes | str, shown: Container[_Shown], now_ms: int) -> tuple[Met, ...]:
-        """What is promised to a customer and not in the view yet. What the view shows, or is too old, is forgotten.
+        """What is promised to a customer and not in the view yet. What the view shows is forgotten a while
+        later, what is too old at once.
 
         Args:
             customer: as when it was reserved.
@@ -74,15 +78,26 @@ class Reservations:
             held = self._held.get(customer)
             if held is None:
                 return ()
-            for key in [key for key, met in held.items() if key in shown or not self._lasts(met, now_ms)]:
-                del held[key]
+            left: list[Met] = []
+            for key, met in list(held.items()):
+                if key not in shown:
+                    if self._lasts(met, now_ms):
+                        left.append(met)
+                        continue
+                elif now_ms - self._seen_ms.setdefault((customer, key), now_ms) < _GRACE_MS:
+                    continue
+                self._forget(customer, held, key)
             if not held:
                 del self._held[customer]
-            return tuple(held.values())
+            return tuple(left)
 
     def __len__(self) -> int:
         """How many customers something is held for."""
         return len(self._held)
+
+    def _forget(self, customer: bytes | str, held: dict[_Shown, Met], key: _Shown) -> None:
+        del held[key]
+        self._seen_ms.pop((customer, key), None)
 
     def _lasts(self, met: Met, now_ms: int) -> bool:
         return now_ms - met.timestamp_ms < self._ttl_ms
@@ -96,4 +111,6 @@ class Reservations:
             waiting = any(self._lasts(met, now_ms) for met in self._held[oldest].values())
             if waiting and len(self._held) <= self._max_customers:
                 break
+            for key in list(self._held[oldest]):
+                self._forget(oldest, self._held[oldest], key)
             del self._held[oldest]

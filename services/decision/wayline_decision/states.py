@@ -3,38 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from itertools import product
-from typing import NamedTuple
 
-from wayline.catalog.experiments import Arm
 from wayline.catalog.model import Catalog
 from wayline.catalog.store import CatalogStore
+from wayline.catalog.variants import Variant, variants_of
 from wayline_decision.codec import Situations
 from wayline_decision.core.compile import compile_plan
 from wayline_decision.core.experiments import Assignment
 from wayline_decision.core.plan import Plan
 from wayline_decision.core.score import Models
+from wayline_decision.ledger import Counted
 from wayline_decision.models import Loaded, fit
 from wayline_decision.wire import Writer
 
 
-class Variant(NamedTuple):
-    """What an arm changes."""
-
-    catalog: int | None
-    formula: str | None
-    models: tuple[tuple[str, str], ...]
-
-
-AS_IS = Variant(None, None, ())
-MAX_VARIANTS = 50
-
-
-def variant_of(arm: Arm | Assignment) -> Variant:
-    """What an arm changes; `AS_IS` when that is nothing that takes another plan."""
-    return Variant(arm.catalog, arm.formula, tuple(sorted(arm.models.items())))
+def variant_of(assignment: Assignment) -> Variant:
+    """What a customer's arms change; `AS_IS` when that is nothing that takes another plan."""
+    return Variant(assignment.catalog, assignment.formula, tuple(sorted(assignment.models.items())))
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,44 +32,26 @@ class State:
     models: Models
     writer: Writer
     situations: Situations
+    counted: Counted
     variants: Mapping[Variant, State] = field(default_factory=dict)
 
 
-def state_of(plan: Plan, models: Models, variants: Mapping[Variant, State] | None = None) -> State:
-    """Put a state together."""
+def state_of(
+    plan: Plan,
+    models: Models,
+    variants: Mapping[Variant, State] | None = None,
+    counted: Counted | None = None,
+) -> State:
+    """Put a state together; what is counted, where that is not said, follows from the plan alone."""
     versions = {model.name: model.version for model in models.in_use}
-    return State(plan, models, Writer(plan, versions), Situations(plan.schema), variants or {})
+    counted = counted_by([plan]) if counted is None else counted
+    return State(plan, models, Writer(plan, versions), Situations(plan.schema), counted, variants or {})
 
 
-def variants_asked_for(catalog: Catalog) -> list[Variant]:
-    """What the arms of all experiments come to, alone and together: a customer is in one of each layer at most.
-
-    Raises:
-        ValueError: there are more than `MAX_VARIANTS`.
-    """
-    layers: dict[str, list[tuple[int, Arm]]] = {}
-    for order, experiment in enumerate(catalog.experiments):
-        changing = [arm for arm in experiment.arms.values() if variant_of(arm) != AS_IS]
-        layers.setdefault(experiment.layer, []).extend((order, arm) for arm in changing)
-    found: set[Variant] = set()
-    for drawn in product(*([None, *arms] for arms in layers.values())):
-        arms = [arm for _, arm in sorted((one for one in drawn if one is not None), key=lambda one: one[0])]
-        found.add(_together(arms))
-        if len(found) > MAX_VARIANTS:
-            raise ValueError(f"experiments on catalogue, model or formula come to more than {MAX_VARIANTS} variants")
-    return sorted(found - {AS_IS}, key=repr)
-
-
-def _together(arms: Sequence[Arm]) -> Variant:
-    """As `Assignment` has it: of two that change the same, the first wins."""
-    models: dict[str, str] = {}
-    for arm in reversed(arms):
-        models |= arm.models
-    return Variant(
-        next((arm.catalog for arm in arms if arm.catalog is not None), None),
-        next((arm.formula for arm in arms if arm.formula is not None), None),
-        tuple(sorted(models.items())),
-    )
+def counted_by(plans: Iterable[Plan]) -> Counted:
+    """What any of them limits."""
+    contacts = [plan.contact for plan in plans]
+    return Counted(any(not one.empty for one in contacts), any(one.counts_decisions for one in contacts))
 
 
 def varied(catalog: Catalog, variant: Variant) -> Catalog:
@@ -105,9 +74,10 @@ def plans_of(plan: Plan, catalogs: Mapping[int, Catalog]) -> dict[Variant, Plan]
 
     Raises:
         SchemaError, RuleError: a variant does not compile.
+        InvalidField: there are too many of them.
     """
     plans: dict[Variant, Plan] = {}
-    for variant in variants_asked_for(plan.catalog):
+    for variant in variants_of(plan.catalog.experiments):
         base = plan.catalog if variant.catalog is None else catalogs.get(variant.catalog)
         if base is not None:
             plans[variant] = compile_plan(varied(base, variant), plan.revision)
@@ -126,8 +96,9 @@ async def catalogs_of(plan: Plan, store: CatalogStore) -> dict[int, Catalog]:
 
 def fitted(plan: Plan, plans: Mapping[Variant, Plan], champions: Mapping[str, Loaded]) -> State:
     """The state of a plan, its variants, and the models that are there."""
-    variants = {variant: state_of(other, fit(other, champions)) for variant, other in plans.items()}
-    return state_of(plan, fit(plan, champions), variants)
+    counted = counted_by([plan, *plans.values()])
+    variants = {variant: state_of(other, fit(other, champions), counted=counted) for variant, other in plans.items()}
+    return state_of(plan, fit(plan, champions), variants, counted)
 
 
 async def compiled(catalog: Catalog, revision: int, store: CatalogStore) -> tuple[Plan, dict[Variant, Plan]]:

@@ -16,6 +16,7 @@ from wayline.v1 import events_pb2, profile_pb2, profile_pb2_grpc
 from wayline_decision.core.contact import Met
 from wayline_decision.core.known import Known
 from wayline_decision.core.plan import Plan
+from wayline_decision.deadline import WORTH_ASKING_SECONDS
 
 log = logging.get("views")
 
@@ -137,7 +138,8 @@ class ViewCache:
 
         Args:
             keys: identity keys.
-            timeout_seconds: less than the usual time, when the caller's deadline is near.
+            timeout_seconds: less than the usual time, when the caller's deadline is near. When it is hardly worth
+                asking, only what is held is found.
         """
         now_ms = self._now_ms()
         found: dict[bytes, Entry] = {}
@@ -153,6 +155,8 @@ class ViewCache:
                 except KeyError:  # emptied by the feed's thread a moment ago; what we hold was current then
                     continue
         reachable = True
+        if missing and timeout_seconds is not None and timeout_seconds < WORTH_ASKING_SECONDS:
+            return Looked(found, False)
         for start in range(0, len(missing), MAX_KEYS):
             reachable &= self._ask(missing[start : start + MAX_KEYS], found, timeout_seconds)
         return Looked(found, reachable)

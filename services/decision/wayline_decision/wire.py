@@ -213,7 +213,7 @@ class Writer:
         for rank, chosen in enumerate(filled.chosen, start=1):
             parts.append(sized(_SELECTIONS, self._selection(rank, chosen)))
         # Content for a place that stays empty. Where the channel itself is not allowed, nothing goes out at all.
-        if not filled.chosen and not filled.denied_purpose and name in self._fallbacks:
+        if not filled.chosen and not filled.denied_purpose and not filled.quiet and name in self._fallbacks:
             parts.append(self._fallbacks[name])
         parts += self._reasons(filled, decision)
         if explain:
@@ -329,6 +329,8 @@ def _experiments(tag_: bytes, decision: Decision) -> list[bytes]:
 
 
 def _why_nothing(filled: Filled, decision: Decision) -> str:
+    if filled.quiet:
+        return f"silence: quiet hours of {filled.placement.channel}"
     if decision.assignment.held_out:
         return "silence: the customer is in the holdout"
     if filled.barred:

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator
 from wayline.catalog.advice import did_you_mean
 from wayline.catalog.model import Catalog
 from wayline.catalog.source import Path
+from wayline.catalog.variants import variants_of
+from wayline.errors import InvalidField
 
 RESERVED = "holdout"
 """Responses and records name the universal holdout so."""
@@ -19,6 +21,10 @@ def problems(catalog: Catalog) -> Iterator[tuple[Path, str]]:
     yield from _layers(catalog)
     yield from _salts(catalog)
     yield from _names(catalog)
+    try:
+        variants_of(catalog.experiments)
+    except InvalidField as error:
+        yield ("experiments",), error.expected
 
 
 def _ids(catalog: Catalog) -> Iterator[tuple[Path, str]]:

@@ -23,7 +23,7 @@ STEADY_SECONDS = 10.0
 GRACE_SECONDS = 10.0
 START_ATTEMPTS = 3
 _PROBE_SECONDS = 0.05
-_BAD_SETTINGS = 2  # the exit code of `wayline.settings.read`: another attempt would end the same way
+BAD_SETTINGS = 2  # the exit code of `wayline.settings.read`: another attempt would end the same way
 _LAUNCH = str(Path(__file__).with_name("launch.py"))
 _HARMLESS = {signal.SIGSTOP, signal.SIGCONT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP}
 
@@ -141,10 +141,10 @@ class Child:
                 return
             steady = self._well_since is not None and _now() - self._well_since >= STEADY_SECONDS
             deaths = 1 if steady else deaths + 1
-            if not self._was_well and (deaths >= START_ATTEMPTS or code == _BAD_SETTINGS):
-                raise StartFailed(self.name, f"ended {_describe(code)}", self._program.log, tail(self._program.log))
-            delay = min(LAST_DELAY_SECONDS, FIRST_DELAY_SECONDS * 2 ** min(deaths - 1, 30))
-            self._event("died", f"ended {_describe(code)}; starts again in {delay:g} s")
+            if not self._was_well and (deaths >= START_ATTEMPTS or code == BAD_SETTINGS):
+                raise StartFailed(self.name, f"ended {described(code)}", self._program.log, tail(self._program.log))
+            delay = pause_after(deaths)
+            self._event("died", f"ended {described(code)}; starts again in {delay:g} s")
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), delay)
                 return
@@ -209,5 +209,11 @@ def _now() -> float:
     return asyncio.get_running_loop().time()
 
 
-def _describe(code: int) -> str:
+def pause_after(deaths: int) -> float:
+    """Seconds until a process that has died so many times in a row is started again."""
+    return min(LAST_DELAY_SECONDS, FIRST_DELAY_SECONDS * 2 ** min(deaths - 1, 30))
+
+
+def described(code: int) -> str:
+    """An exit code in words; negative: the signal."""
     return f"by signal {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"

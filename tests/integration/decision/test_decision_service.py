@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
@@ -13,6 +14,7 @@ from tests.support.decisions import a_catalog, an_action
 from tests.support.events import track
 from tests.support.models import linear_model
 
+from wayline.catalog.model import Catalog
 from wayline.registry import open_registry
 from wayline.v1 import decision_pb2, events_pb2, prediction_pb2
 
@@ -184,6 +186,113 @@ async def test_explain_holds_after_the_catalogue_has_moved_on(system: System) ->
     assert explanation.reproduced
     assert actions(explanation.decision) == ["plain"]
     assert explanation.decision.catalog_revision == 1
+
+
+# What was chosen, and what came of it
+
+
+def capped(**caps: object) -> Catalog:
+    return a_catalog([an_action("a", value=9, contact={"caps": {"limit": 1, "window": "7d", **caps}}), an_action("b")])
+
+
+async def test_an_impression_uses_up_a_cap_and_a_promise_does_so_meanwhile(system: System) -> None:
+    await system.apply(capped())
+    seen = await system.publish(track("Cart Viewed", user="ada"))
+    first = await system.decide("ada", at_least=[seen])
+    assert actions(first) == ["a"]
+    assert actions(await system.decide("ada")) == ["b"]
+    properties = {"action": "a", "decision_id": first.decision_id}
+    impression = await system.publish(track("Impression", properties, user="ada", at_ms=int(time.time() * 1_000)))
+    later = await system.decide("ada", at_least=[impression])
+    assert actions(later) == ["b"]
+    record = (await explained(system, later.decision_id)).record
+    assert [(one.outcome, one.action) for one in record.view.contacts] == [("impression", "a")]
+    assert [(one.outcome, one.action) for one in record.reserved if one.action == "a"] == [("decision", "a")]
+
+
+async def test_a_dismissal_pauses_the_action(system: System) -> None:
+    await system.apply(a_catalog([an_action("a", value=9, contact={"suppressions": {"pause": "30d"}}), an_action("b")]))
+    first = await system.decide("ada")
+    assert actions(first) == ["a"]
+    properties = {"action": "a", "decision_id": first.decision_id}
+    dismissal = track("Dismissal", properties, user="ada", at_ms=int(time.time() * 1_000))
+    assert actions(await system.decide("ada", at_least=[await system.publish(dismissal)])) == ["b"]
+
+
+async def test_where_a_cap_counts_decisions_the_profile_learns_of_them(system: System) -> None:
+    """By an event of the decision service's own, for a customer who sent nothing at all."""
+    await system.apply(capped(outcome="decision"))
+    first = await system.decide("ada")
+    assert actions(first) == ["a"]
+    async with asyncio.timeout(20):
+        while True:
+            again = await system.decide("ada")
+            assert actions(again) == ["b"]
+            record = (await explained(system, again.decision_id)).record
+            told = {(one.outcome, one.action, one.decision_id) for one in record.view.contacts}
+            if ("decision", "a", first.decision_id) in told:
+                return
+
+
+async def test_a_batch_and_single_requests_share_a_budget(system: System) -> None:
+    await system.apply(a_catalog([an_action("a", value=9, budget={"total": 3}), an_action("b")]))
+    # Applying asks for decisions of 'anyone', which may have taken some.
+    left = [actions(await system.decide(f"customer-{number}")) for number in range(3)]
+    hero = [decision_pb2.PlacementRequest(placement="hero")]
+    requests = [
+        decision_pb2.DecideRequest(customer=events_pb2.Identifier(kind="user_id", value=f"c-{at}"), placements=hero)
+        for at in range(5)
+    ]
+
+    async def stream() -> AsyncIterator[decision_pb2.DecideBatchRequest]:
+        yield decision_pb2.DecideBatchRequest(requests=requests)
+
+    answers = [answer async for answer in system.stub.DecideBatch(stream(), timeout=20)]
+    batch = [actions(one.decision) for one in answers[0].results]
+    assert (left + batch).count(["a"]) <= 3
+    assert batch == [["b"]] * 5
+
+
+async def test_a_catalogue_with_too_many_variants_leaves_the_last_good_one_serving(system: System) -> None:
+    await system.apply(CATALOG)
+    arms = {"usual": {"share": 0.1}} | {f"x{at}": {"share": 0.05, "formula": f"value * {at}.5"} for at in range(18)}
+    layers = [{"id": f"e{layer}", "layer": f"l{layer}", "arms": arms} for layer in range(3)]
+    models = {"usual": {"share": 0.5}, "other": {"share": 0.5, "models": {"response": "other"}}}
+    layers += [{"id": f"m{layer}", "layer": f"m{layer}", "arms": models} for layer in range(2)]
+    layers += [
+        {"id": "c", "layer": "c", "arms": {"usual": {"share": 0.5}, "old": {"share": 0.5, "catalog": 1}}},
+    ]
+    await system.catalogs.apply(a_catalog([an_action("a", propensity={"model": "response"})], experiments=layers))
+    assert await system.apply(a_catalog([an_action("good")])) == 3
+    assert actions(await system.decide("ada")) == ["good"]
+
+
+async def test_an_experiment_on_the_catalogue_decides_by_an_earlier_revision(system: System) -> None:
+    await system.apply(a_catalog([an_action("old")]))
+    arms = {"now": {"share": 0.5}, "then": {"share": 0.5, "catalog": 1}}
+    await system.apply(a_catalog([an_action("new")], experiments=[{"id": "e", "arms": arms}]))
+    met = {"now": "new", "then": "old"}
+    found = set()
+    for number in range(20):
+        decision = await system.decide(f"customer-{number}")
+        arm = decision.experiments["e"]
+        assert actions(decision) == [met[arm]]
+        found.add(arm)
+    assert found == set(met)
+    assert (await explained(system, decision.decision_id)).reproduced
+
+
+async def test_thompson_samplings_chance_is_told_in_hindsight(system: System) -> None:
+    await system.apply(
+        a_catalog([an_action("a"), an_action("b")], placements={"hero": {"channel": "web", "exploration": "thompson"}})
+    )
+    decision = await system.decide("ada")
+    assert not decision.placements[0].selections[0].HasField("selection_probability")
+    explanation = await explained(system, decision.decision_id)
+    assert explanation.reproduced
+    (selection,) = explanation.decision.placements[0].selections
+    assert selection.selection_probability == pytest.approx(0.5, abs=1e-3)
+    assert selection.score.drawn_propensity == decision.placements[0].selections[0].score.drawn_propensity
 
 
 @pytest.mark.parametrize(

@@ -227,7 +227,9 @@ def test_whatever_wins_nothing_stands_where_it_must_not(
     slots: int,
     cap: int,
 ) -> None:
-    """Exclusion holds, no group has too many, bundles are whole within their placement, and a shared cap is kept."""
+    """Exclusion holds, no group has too many, bundles are whole within their placement, and a shared cap is kept.
+    Whoever does not stand there is told why.
+    """
     offers = [
         everywhere(name, value=value, eligibility="true" if yes else "false")
         for name, value, yes in zip(names, values, allowed, strict=True)
@@ -257,3 +259,7 @@ def test_whatever_wins_nothing_stands_where_it_must_not(
     assert most is None or len(set(names[:4]) & set(together)) <= most
     assert all(set(bundle) & set(part) in (set(), set(bundle)) for part in parts)
     assert not cap or len(together) <= cap
+    for filled in decision.placements:
+        drops = list(dropped(plan, decision, filled))
+        assert len(drops) + len(filled.chosen) == len(plan.rows)
+        assert all(one.reason for one in drops)

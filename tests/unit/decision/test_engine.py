@@ -351,6 +351,8 @@ def test_an_arm_whose_catalogue_has_no_caps_uses_up_the_caps_of_the_others_too()
 
 
 REPLAYED: dict[str, dict[str, Any]] = {
+    "none": {},
+    "silence": {"silence": 0.25},
     "thompson": {"exploration": "thompson"},
     "squarecb": {"exploration": "squarecb"},
     "epsilon_greedy": {"exploration": {"method": "epsilon_greedy", "epsilon": 0.5}},
@@ -360,7 +362,7 @@ REPLAYED: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("placement", list(REPLAYED))
 def test_every_record_decides_anew_to_the_same(placement: str) -> None:
-    """With caps, budgets, tiers, forced actions, exclusions, templates, control arms: whatever was in the way."""
+    """Whatever was in the way: caps, budgets, priorities, forced actions, exclusions, a bundle, floors, arms."""
     both = [{"id": "t", "placements": ["hero", "list"], "content": {"title": "{{ profile.tier }}"}}]
     offers = [
         an_action(name, treatments=both, value=value, **fields)
@@ -385,7 +387,13 @@ def test_every_record_decides_anew_to_the_same(placement: str) -> None:
             "list": {"channel": "web", "slots": 3, **REPLAYED[placement]},
         },
         contact={"caps": {"limit": 12, "window": "1d", "per": "customer"}},
-        arbitration={"exclusions": [{"id": "x", "actions": ["a", "f"]}], "smoothing": {"evidence": 20}},
+        arbitration={
+            "exclusions": [{"id": "x", "actions": ["a", "f"]}],
+            "bundles": [{"id": "b", "actions": ["b", "f"]}],
+            "smoothing": {"evidence": 20},
+            "floors": {"priority": 0.05},
+        },
+        personalise_only=["list"] if placement == "squarecb" else None,
         experiments=in_arms(usual={}, formula={"formula": "propensity * value * value"}, **arms),
         holdout={"share": 0.05},
     )
@@ -418,6 +426,25 @@ def test_forced_actions_of_several_priorities_are_decided_anew_to_the_same_with_
     shop.decide("ada")
     (record,) = shop.records
     assert differences(record, decide_anew(record, state)) == []
+
+
+@pytest.mark.parametrize("control", ["random", "random_propensity"])
+def test_an_arm_is_decided_anew_to_the_same_where_the_profile_is_used_in_one_place_only(control: str) -> None:
+    both = [{"id": "t", "placements": ["hero", "list"], "content": {}}]
+    asks = {"model": "m", "base": 0.1}
+    plan = a_plan(
+        [an_action(f"a{at}", propensity=asks, treatments=both) for at in range(6)],
+        personalise_only=["list"],
+        experiments=[{"id": "e", "arms": {"x": {"share": 1, "control": control}, "y": {"share": 0}}}],
+    )
+    state = state_of(plan, models_for(plan, [a_model(plan, {"": 0.3})]))
+    shop = Shop(plan, state)
+    shop.knows("ada")
+    for _ in range(20):
+        shop.decide("ada", "hero", "list")
+        shop.decide("ada", "list", "hero")
+    for record in shop.records:
+        assert differences(record, decide_anew(record, state)) == []
 
 
 def test_a_record_holds_what_was_promised_and_whose_budget_was_used_up() -> None:

@@ -142,6 +142,12 @@ def test_who_is_excluded_is_told_by_whom() -> None:
     )
 
 
+def test_who_lost_the_last_slot_to_the_one_that_excludes_it_was_outranked() -> None:
+    excluded = {"exclusions": [{"id": "x", "actions": ["a", "b"]}]}
+    plan = a_plan([an_action("a", value=2), an_action("b")], arbitration=excluded)
+    assert told(plan, "b")[0] is Stage.ARBITRATION
+
+
 def test_a_full_group_is_told_with_its_members() -> None:
     group = {
         "id": "g",

@@ -18,10 +18,10 @@ from wayline.v1 import events_pb2
 from wayline_decision.budgets import Budgets
 from wayline_decision.core.contact import Met
 from wayline_decision.core.plan import Plan
-from wayline_decision.ledger import Customer, Ledger, told_log
+from wayline_decision.ledger import Counted, Customer, Ledger, told_log
 
-ADA = Customer("profile of ada", events_pb2.Identifier(kind="user_id", value="ada"))
-BOB = Customer("profile of bob", events_pb2.Identifier(kind="user_id", value="bob"))
+ADA = Customer(("key of ada", "profile of ada"), events_pb2.Identifier(kind="user_id", value="ada"))
+BOB = Customer(("key of bob", "profile of bob"), events_pb2.Identifier(kind="user_id", value="bob"))
 NOW_MS = int(NOW.timestamp() * 1_000)
 
 
@@ -30,7 +30,8 @@ def a_capped_plan(**fields: Any) -> Plan:
 
 
 def takes(ledger: Ledger, plan: Plan, customer: Customer = ADA, decision_id: str = "d1") -> None:
-    ledger.take(plan, customer, decided(plan, a_question(plan)), decision_id, NOW)
+    counted = Counted(not plan.contact.empty, plan.contact.counts_decisions)
+    ledger.take(plan, counted, customer, decided(plan, a_question(plan)), decision_id, NOW)
 
 
 def test_nothing_was_taken_yet() -> None:
@@ -64,7 +65,7 @@ def test_without_a_contact_policy_nothing_is_held() -> None:
 def test_an_empty_answer_takes_nothing() -> None:
     plan, ledger = a_capped_plan(), Ledger()
     silent = decided(plan, a_question(plan, "offer"))
-    ledger.take(plan, ADA, silent, "d1", NOW)
+    ledger.take(plan, Counted(contacts=True, decisions=True), ADA, silent, "d1", NOW)
     assert not ledger.limits(plan, ADA, None, NOW)[0].reserved
 
 
@@ -87,6 +88,17 @@ def test_an_arm_whose_catalogue_has_no_budget_uses_up_the_budget_of_the_others_t
     ledger = Ledger(budgets=budgets)
     takes(ledger, arm)
     assert ledger.limits(plan, ADA, None, NOW)[1] == ("a",)
+
+
+def test_what_was_promised_to_a_stranger_holds_when_he_is_known_and_while_he_cannot_be_looked_up() -> None:
+    plan, ledger = a_capped_plan(), Ledger()
+    stranger, known = ADA._replace(keys=ADA.keys[:1]), ADA
+    takes(ledger, plan, stranger, "d1")
+    takes(ledger, plan, known, "d2")
+    for customer in (stranger, known):
+        reserved = ledger.limits(plan, customer, None, NOW)[0].reserved
+        assert {one.decision_id for one in reserved} == {"d1", "d2"}
+        assert len(reserved) == 4
 
 
 def test_a_profile_is_told_by_an_event_like_any_other() -> None:

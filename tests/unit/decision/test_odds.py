@@ -129,6 +129,24 @@ def test_every_slot_of_thompson_sampling_has_a_chance_in_hindsight(shape: str) -
             assert all(0 < chance <= 1 for chance in chances.values())
 
 
+def test_the_chance_of_a_later_slot_is_given_those_before_it() -> None:
+    plan = shaped("thompson", {})
+    decision = decided(plan, a_question(plan, "hero", "list"))
+    company = Company(plan.company)
+    for filled, chances in zip(decision.placements, selection_probabilities(plan, decision), strict=True):
+        assert filled.contest is not None
+        for slot, choice in enumerate(filled.choices):
+            expected = slot_distribution(plan, filled.standing, filled.contest, company, filled.choices[:slot], 0)
+            assert chances[choice.row] == pytest.approx(expected[choice.row])
+            assert len(expected) == 4 - len(company_members(plan, company))
+            company.join(plan.rows[choice.row].action)
+
+
+def company_members(plan: Plan, company: Company) -> set[int]:
+    """The actions that may not be chosen any more."""
+    return {row.action for at, row in enumerate(plan.rows) if company.shut >> at & 1}
+
+
 def test_what_an_earlier_placement_holds_is_no_candidate_for_a_later_one() -> None:
     plan = shaped("thompson", {})
     decision = decided(plan, a_question(plan, "hero", "list"))

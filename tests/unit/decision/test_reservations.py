@@ -56,7 +56,14 @@ def test_what_the_view_shows_is_not_counted_twice() -> None:
     shown = {("impression", "d1", "boots"), ("decision", "d1", "boots"), ("decision", "d1", "tote")}
     held = reservations.held(ADA, shown, NOW_MS)
     assert [(one.outcome, one.action) for one in held] == [("impression", "tote")]
-    assert reservations.held(ADA, (), NOW_MS) == held
+
+
+def test_a_request_that_knows_an_older_view_still_counts_what_a_newer_one_showed() -> None:
+    reservations = Reservations()
+    reservations.reserve(ADA, [a_choice()], NOW_MS)
+    shown = {("impression", "d1", "boots"), ("decision", "d1", "boots")}
+    assert reservations.held(ADA, shown, NOW_MS) == ()
+    assert actions(reservations.held(ADA, (), NOW_MS)) == ["boots", "boots"]
 
 
 def test_an_impression_of_another_decision_is_another_contact() -> None:
@@ -65,10 +72,12 @@ def test_an_impression_of_another_decision_is_another_contact() -> None:
     assert actions(reservations.held(ADA, {("impression", "d1", "boots")}, NOW_MS)) == ["boots"]
 
 
-def test_when_the_view_shows_all_nothing_is_left() -> None:
+def test_when_views_have_shown_all_for_a_while_nothing_is_left() -> None:
     reservations = Reservations()
     reservations.reserve(ADA, [a_choice()], NOW_MS)
-    assert reservations.held(ADA, {("impression", "d1", "boots"), ("decision", "d1", "boots")}, NOW_MS) == ()
+    shown = {("impression", "d1", "boots"), ("decision", "d1", "boots")}
+    assert reservations.held(ADA, shown, NOW_MS) == ()
+    assert reservations.held(ADA, shown, NOW_MS + 10_000) == ()
     assert not reservations.holds_any(ADA)
     assert len(reservations) == 0
 

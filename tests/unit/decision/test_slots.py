@@ -227,6 +227,27 @@ def test_the_chances_of_all_rankings_of_a_page_sum_to_one(method: str) -> None:
     assert sum(found.values()) == pytest.approx(1.0)
 
 
+def test_what_cannot_be_shown_to_a_customer_does_not_make_logged_chances_wrong() -> None:
+    """One of three candidates has content that fails. Whoever stands in the slot does so as often as was logged."""
+    broken = [{"id": "t", "placements": ["hero"], "content": {"t": "{{ 1 | divided_by: profile.views }}"}}]
+    plan = a_plan(
+        [an_action("a", treatments=broken), an_action("b"), an_action("c")],
+        placements=placed(exploration={"method": "epsilon_greedy", "epsilon": 1}),
+    )
+    wins: Counter[str] = Counter()
+    logged: defaultdict[str, set[float | None]] = defaultdict(set)
+    for seed in range(SEEDS // 2):
+        decision = hero(plan, seed)
+        for name, chance in zip(chosen(plan, decision), chances(decision), strict=True):
+            wins[name] += 1
+            logged[name].add(chance)
+    assert set(wins) == {"b", "c"}
+    for name, count in wins.items():
+        (chance,) = logged[name]
+        assert chance is not None
+        assert count / (SEEDS // 2) == pytest.approx(chance, abs=0.05)
+
+
 def test_thompson_sampling_wins_as_often_as_hindsight_says() -> None:
     """Over a slot of five candidates, of which one has next to no evidence, with exponents and context weights."""
     offers = {

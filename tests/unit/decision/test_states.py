@@ -11,18 +11,10 @@ from wayline.catalog.check import check
 from wayline.catalog.model import Catalog
 from wayline.catalog.rules import RuleError
 from wayline.catalog.schema import SchemaError
+from wayline.catalog.variants import AS_IS, MAX_VARIANTS, Variant, variants_of
 from wayline.errors import WaylineError
 from wayline_decision.core.compile import compile_plan
-from wayline_decision.states import (
-    AS_IS,
-    MAX_VARIANTS,
-    Variant,
-    fitted,
-    plans_of,
-    variant_of,
-    variants_asked_for,
-    varied,
-)
+from wayline_decision.states import fitted, plans_of, variant_of, varied
 
 OFFERS = [
     an_action("likely", propensity={"model": "m", "base": 0.5}),
@@ -46,16 +38,16 @@ def with_experiments(*experiments: dict[str, Any]) -> Catalog:
 
 
 def test_a_catalogue_without_experiments_has_no_variants() -> None:
-    assert variants_asked_for(with_experiments()) == []
+    assert variants_of(with_experiments().experiments) == []
 
 
 def test_a_control_arm_takes_no_plan_of_its_own() -> None:
-    assert variants_asked_for(with_experiments(an_experiment("e", "l", lots={"control": "random"}))) == []
+    assert variants_of(with_experiments(an_experiment("e", "l", lots={"control": "random"})).experiments) == []
 
 
 def test_each_arm_that_changes_something_is_a_variant() -> None:
     catalog = with_experiments(an_experiment("e", "l", dear={"formula": "value"}, other={"models": {"m": "m2"}}))
-    assert set(variants_asked_for(catalog)) == {Variant(None, "value", ()), Variant(None, None, (("m", "m2"),))}
+    assert set(variants_of(catalog.experiments)) == {Variant(None, "value", ()), Variant(None, None, (("m", "m2"),))}
 
 
 def test_arms_of_two_layers_come_together_and_those_of_one_do_not() -> None:
@@ -65,7 +57,7 @@ def test_arms_of_two_layers_come_together_and_those_of_one_do_not() -> None:
         an_experiment("g", "two", other={"models": {"m": "m2"}}),
     )
     models = (("m", "m2"),)
-    assert set(variants_asked_for(catalog)) == {
+    assert set(variants_of(catalog.experiments)) == {
         Variant(None, "value", ()),
         Variant(None, "1.0 / value", ()),
         Variant(None, None, models),
@@ -80,7 +72,7 @@ def test_whatever_a_customer_is_in_has_its_variant() -> None:
         an_experiment("f", "two", cheap={"formula": "1.0 / value"}, old={"catalog": 3}),
         an_experiment("g", "three", other={"models": {"m": "m2", "n": "n2"}}),
     )
-    asked = set(variants_asked_for(catalog))
+    asked = set(variants_of(catalog.experiments))
     experiments = compile_plan(catalog, 1).experiments
     met = {variant_of(experiments.assign(f"lot {number}".encode(), ["hero"])) for number in range(3_000)}
     assert AS_IS in met

@@ -11,6 +11,7 @@ from wayline_decision.core.plan import Floats, Indices, Plan
 # From here on the best few are partitioned off before they are sorted.
 _SORT_ALL = 512
 _SPARSE = 8
+_GREATEST_WEIGHT = 1e9
 
 
 def context_weights(plan: Plan, given: list[float]) -> Floats:
@@ -18,14 +19,15 @@ def context_weights(plan: Plan, given: list[float]) -> Floats:
 
     Args:
         plan: the catalogue.
-        given: the values of the distinct weight expressions. Negative ones and what is no number count as 0.
+        given: the values of the distinct weight expressions. Negative ones and what is no number count as 0; those
+            that are greater than any declared weight may be, as that (CEL divides by 0.0 without an error).
     """
     if not given:
         return plan.context_weight
     weights = plan.context_weight.copy()
     values = np.array(given, np.float64)
     # fmax takes the other operand where one is no number
-    weights[plan.weighted_actions] = np.fmax(values, 0.0)[plan.weight_of]
+    weights[plan.weighted_actions] = np.minimum(np.fmax(values, 0.0), _GREATEST_WEIGHT)[plan.weight_of]
     return weights
 
 
@@ -61,7 +63,8 @@ def per_propensity(plan: Plan, context: Floats) -> Floats:
 
 
 def above(plan: Plan, standing: Standing, threshold: float) -> int:
-    """The rows that reach the floors and `threshold` in priority, as a bit set."""
+    """The rows that reach the floors and `threshold` in priority, as a bit set: by what they are for everybody."""
+    standing = standing.usual or standing
     mask = standing.above.get(threshold)
     if mask is None:
         met = standing.row_priority >= threshold

@@ -52,6 +52,12 @@ class Company:
         self.shut = 0
         """The rows that may not be chosen any more, as a bit set."""
 
+    def copy(self) -> Company:
+        """The same so far; each goes on by itself."""
+        other = Company(self._plan)
+        other.shut, other._members = self.shut, self._members.copy()
+        return other
+
     def join(self, action: int) -> None:
         """The action was chosen."""
         plan = self._plan
@@ -81,8 +87,7 @@ class Company:
             return []
         if len(others) >= slots:
             return None
-        trial = Company(self._plan)
-        trial.shut, trial._members = self.shut, self._members.copy()
+        trial = self.copy()
         if not self.shut >> self._plan.first_row[action] & 1:
             trial.join(action)
         rows: list[int] = []

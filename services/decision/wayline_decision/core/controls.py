@@ -44,7 +44,7 @@ def _without_levers(plan: Plan, standing: Standing) -> Floats:
 
 
 def _with(standing: Standing, propensity: Floats, row_priority: Floats) -> Standing:
-    return Standing(
+    other = Standing(
         propensity=propensity,
         raw=standing.raw,
         evidence=standing.evidence,
@@ -53,3 +53,5 @@ def _with(standing: Standing, propensity: Floats, row_priority: Floats) -> Stand
         sources=standing.sources,
         failures=standing.failures,
     )
+    other.usual = standing
+    return other

@@ -20,6 +20,7 @@ from wayline_decision.core.controls import BY_LOT, under
 from wayline_decision.core.experiments import AS_EVERYBODY, Assignment
 from wayline_decision.core.known import Known, Situation, Standing
 from wayline_decision.core.maturity import reached, share_of
+from wayline_decision.core.noise import children
 from wayline_decision.core.plan import Floats, PlacementPlan, Plan, Stage
 from wayline_decision.core.schedule import ScheduleVerdict
 from wayline_decision.core.score import CATALOGUE, Models, Scored
@@ -27,6 +28,9 @@ from wayline_decision.core.screen import Screened, eligible, forced, judge, scre
 from wayline_decision.core.slots import GREEDY, Choice, Contest, Dice, fill
 from wayline_decision.core.standing import Subject, standing_by, standings
 from wayline_decision.core.timetable import zone_named
+
+_WITHOUT_TIERS = ("random", "propensity")
+Content = Mapping[str, Any]
 
 
 class Personalisation(IntEnum):
@@ -99,7 +103,11 @@ class Filled(NamedTuple):
     contest: Contest | None = None
     """For its slots; None: nothing could have stood in them."""
     choices: Sequence[Choice] = ()
-    """Who won the slots, those included whose content then could not be rendered."""
+    """Who won the slots."""
+    quiet: bool = False
+    """Nothing goes out on the channel now, not even a fallback."""
+    unrendered: int = 0
+    """The rows whose content could not be rendered for this customer, as a bit set."""
 
 
 class Decision(NamedTuple):
@@ -179,6 +187,11 @@ def _subject(plan: Plan, known: Known | None, situation: Situation, second: date
     return Subject(seen, situation, partial(plan.rule_compiler.activation, seen.facts, situation.context, second))
 
 
+def _control_seeds(seed: int) -> list[int]:
+    """Of an arm with propensities by lot: where the profile is used, and where it is not."""
+    return children(seed, 2).tolist()  # type: ignore[no-any-return]
+
+
 def _timezone(question: Question) -> str:
     return question.known.timezone if question.known else ""
 
@@ -239,7 +252,7 @@ class _Conclusion:
         if question.recorded is not None:
             self._standing = self._as_recorded(question.recorded)
         if self._control is not None:
-            self._standing = under(self._control, plan, self._standing, self._dice.roll())
+            self._standing = under(self._control, plan, self._standing, _control_seeds(question.seed)[0])
 
     def decision(self) -> Decision:
         """All placements, in the order of the request."""
@@ -269,20 +282,62 @@ class _Conclusion:
             return Filled(placement, (), placement.purpose, *seen)
         open_, barred = self._open(placement, seen.screened)
         self._candidates |= open_
-        first = open_ & forced(plan, seen.screened) if plan.always_forced or plan.forced_by else 0
+        first = 0
+        if (plan.always_forced or plan.forced_by) and self._control not in _WITHOUT_TIERS:
+            first = open_ & forced(plan, seen.screened)
         if plan.floors is not None or placement.silence > 0:
             reaching = above(plan, seen.standing, placement.silence)
             barred = (*barred, (Stage.FLOOR, ~reaching & plan.everything))
             open_ &= reaching | first  # what is forced need not compete
         if not open_:
-            return Filled(placement, (), None, *seen, barred)
+            quiet = self._schedule is not None and placement.channel in self._schedule.quiet
+            return Filled(placement, (), None, *seen, barred, quiet=quiet)
         gate = self._gate(placement) if plan.contact.pooled else None
-        contest = Contest(placement, slots, open_, first, self._exploration(placement), gate)
-        choices = fill(plan, seen.standing, contest, self._company, self._dice)
+        contest = Contest(placement, slots, open_, first, self._exploration(placement), self._tiers(), gate)
+        contest, choices, contents = self._rendered(contest, seen)
         if plan.contact.pooled:
             self._promised += self._as_promised(placement, [one.row for one in choices])
-        chosen = [one for choice in choices if (one := self._chosen(choice, seen)) is not None]
-        return Filled(placement, tuple(chosen), None, *seen, barred, contest, choices)
+        chosen = tuple(self._chosen(one, seen.standing, contents.get(one.row)) for one in choices)
+        return Filled(placement, chosen, None, *seen, barred, contest, choices, unrendered=open_ & ~contest.open)
+
+    def _tiers(self) -> tuple[int, ...]:
+        """By lot or by propensity alone, priorities of the catalogue count for nothing."""
+        return (self._plan.everything,) if self._control in _WITHOUT_TIERS else self._plan.tiers
+
+    def _rendered(self, contest: Contest, seen: _Seen) -> tuple[Contest, list[Choice], dict[int, Content]]:
+        """The slots filled, with the content of those rows that have a template.
+
+        A row whose content cannot be rendered for this customer is left out, and the slots are filled without it.
+        """
+        if not self._plan.dynamic:
+            return contest, fill(self._plan, seen.standing, contest, self._company, self._dice), {}
+        while True:
+            company = self._company.copy()
+            choices = fill(self._plan, seen.standing, contest, company, self._dice)
+            contents: dict[int, Content] = {}
+            broken = 0
+            for one in choices:
+                content = self._content(one.row, seen.subject)
+                if content is None:
+                    broken |= 1 << one.row
+                else:
+                    contents[one.row] = content
+            if not broken:
+                self._company = company
+                return contest, choices, contents
+            contest = contest._replace(open=contest.open & ~broken, forced=contest.forced & ~broken)
+
+    def _content(self, at: int, subject: Subject) -> Content | None:
+        """Rendered for this customer; {} when it is the same for everybody; None: it cannot be."""
+        row = self._plan.rows[at]
+        if row.template is None:
+            return {}
+        traits, context = subject.known.traits, subject.situation.context
+        try:
+            return row.template.render(traits, context, self._local(subject), _locale(self._plan, subject))
+        except RenderError as error:
+            self._failures.append(f"content:{row.action_id}/{row.treatment_id} failed: {error}")
+            return None
 
     def _allowed(self, placement: PlacementPlan) -> bool:
         known = self._question.known
@@ -303,6 +358,8 @@ class _Conclusion:
         if self._aside is None:
             nobody = _subject(self._plan, None, self._question.situation, self._second)
             standing = standings(self._plan, self._models, [nobody], self._now)[0]
+            if self._control is not None:
+                standing = under(self._control, self._plan, standing, _control_seeds(self._question.seed)[1])
             self._aside = _Seen(nobody, self._screen(nobody), standing)
         return self._aside
 
@@ -381,17 +438,8 @@ class _Conclusion:
             known.unreached = (self._models, rows)
         return rows
 
-    def _chosen(self, choice: Choice, seen: _Seen) -> Chosen | None:
-        plan, row, standing = self._plan, self._plan.rows[choice.row], seen.standing
-        action = row.action
-        content = None
-        if row.template is not None:
-            traits, context = seen.subject.known.traits, seen.subject.situation.context
-            try:
-                content = row.template.render(traits, context, self._local(), _locale(plan, seen.subject))
-            except RenderError as error:
-                self._failures.append(f"content:{row.action_id}/{row.treatment_id} failed: {error}")
-                return None
+    def _chosen(self, choice: Choice, standing: Standing, content: Content | None) -> Chosen:
+        plan, action = self._plan, self._plan.rows[choice.row].action
         return Chosen(
             choice.row,
             standing.propensity.item(action),
@@ -404,12 +452,13 @@ class _Conclusion:
             None if self._control == "random_propensity" else choice.selection_probability,
             standing.raw.item(action) if plan.arbitration.smoothing is not None else None,
             choice.drawn,
-            content,
+            content or None,
         )
 
-    def _local(self) -> datetime:
-        """The time where the customer is."""
-        return self._now.astimezone(zone_named(_timezone(self._question)) or ZoneInfo(self._plan.catalog.timezone))
+    def _local(self, subject: Subject) -> datetime:
+        """The time where the customer is; where that may not be used, by the catalogue's zone."""
+        zone = zone_named(subject.known.timezone) if subject.known.timezone else None
+        return self._now.astimezone(zone or ZoneInfo(self._plan.catalog.timezone))
 
     def _recorded(self) -> bytes:
         standing, candidates = self._standing, self._candidates

@@ -160,7 +160,8 @@ class _Why:
         )
 
     def _too_low(self, at: int) -> tuple[str, str]:
-        plan, standing, placement = self._plan, self._filled.standing, self._filled.placement
+        plan, placement = self._plan, self._filled.placement
+        standing = self._filled.standing.usual or self._filled.standing
         action = plan.rows[at].action
         propensity, priority = standing.propensity.item(action), standing.row_priority.item(at)
         if plan.floors is not None:
@@ -174,7 +175,7 @@ class _Why:
         return reason, f"a priority of at least {placement.silence:.6g}"
 
     def _not_rendered(self, at: int) -> Dropped | None:
-        if at not in self._own:
+        if not self._filled.unrendered >> at & 1:
             return None
         row = self._plan.rows[at]
         name = f"content:{row.action_id}/{row.treatment_id} "

@@ -54,6 +54,7 @@ class Standing:
         "recorded",
         "row_priority",
         "sources",
+        "usual",
         "weights",
     )
 
@@ -88,6 +89,8 @@ class Standing:
         self.failures = failures
         self.models: Any = None
         """The models by which they stand so, while that is kept; None: only for this request."""
+        self.usual: Standing | None = None
+        """How they stand for everybody, where this is for an experiment's control arm."""
         self.order: list[int] | None = None
         """All rows, the highest priority of the highest tier first; None: not ranked yet."""
         self.above: dict[float, int] = {}

@@ -19,7 +19,7 @@ from wayline_decision.core.hindsight import DRAWS, thompson_distribution, thomps
 from wayline_decision.core.known import Floats, Race, Standing
 from wayline_decision.core.noise import children
 from wayline_decision.core.plan import Plan
-from wayline_decision.core.slots import GREEDY, NOISE, Choice, Contest, _fitting, _race, _variety
+from wayline_decision.core.slots import GREEDY, NOISE, Choice, Contest, fitting, race_of, variety_of
 
 _UNIT = 2.0**-53
 _AT_ONCE = 100
@@ -58,11 +58,11 @@ def slot_distribution(
     among, exploration = _candidates(plan, contest, company, chosen)
     if not among:
         return {}
-    race = _race(plan, standing, among, one_each=contest.placement.most_per_action > 1)
+    race = race_of(plan, standing, among, one_each=contest.placement.most_per_action > 1)
     diversity = contest.placement.diversity
     variety = np.ones(len(race.rows))
     if diversity:
-        variety = _variety(plan, plan.group_of[race.actions], diversity, chosen)
+        variety = variety_of(plan, plan.group_of[race.actions], diversity, chosen)
     if exploration.method == "thompson":
         chances = _thompson(plan, standing, race, variety, seed)
     else:
@@ -114,10 +114,12 @@ def _candidates(plan: Plan, contest: Contest, company: Company, chosen: Sequence
     """Among whom the next slot is drawn, and how: as `slots.fill` goes about it."""
     rest = contest.open & ~contest.forced
     left = contest.slots - len(chosen)
-    for rows, exploration in [(contest.forced, GREEDY), *((rest & tier, contest.exploration) for tier in plan.tiers)]:
+    contests = [(contest.forced & tier, GREEDY) for tier in contest.tiers]
+    contests += [(rest & tier, contest.exploration) for tier in contest.tiers]
+    for rows, exploration in contests:
         among = rows & ~company.shut
         if plan.company.bundled or contest.gate is not None:
-            among = _fitting(plan, contest, among, left, company, chosen)
+            among = fitting(plan, contest, among, left, company, chosen)
         if among:
             return among, exploration
     return 0, GREEDY
@@ -141,7 +143,7 @@ def _by_random_propensity(plan: Plan, decision: Decision, filled: Filled) -> dic
         return {}
     contest, weights = filled.contest, filled.standing.weights
     among = _candidates(plan, contest, _company(plan, ()), ())[0]
-    race = _race(plan, filled.standing, among, one_each=contest.placement.most_per_action > 1)
+    race = race_of(plan, filled.standing, among, one_each=contest.placement.most_per_action > 1)
     winner = race.rows.index(filled.choices[0].row)
     if contest.forced >> race.rows[winner] & 1:
         return {race.rows[winner]: 1.0}

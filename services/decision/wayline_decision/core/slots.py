@@ -62,6 +62,8 @@ class Contest(NamedTuple):
     forced: int
     """Those of them that come first, as a bit set."""
     exploration: Exploration
+    tiers: tuple[int, ...]
+    """Rows that come before those of the next tier, whatever the scores, as bit sets."""
     gate: Callable[[Sequence[int]], int] | None = None
     """The rows, as a bit set, that the contact policy no longer lets through once these rows are promised; None: what
     is promised in one response makes no difference.
@@ -77,9 +79,11 @@ def fill(plan: Plan, standing: Standing, contest: Contest, company: Company, dic
     """
     chosen: list[Choice] = []
     if contest.forced:
-        _fill_from(plan, standing, contest._replace(exploration=GREEDY), contest.forced, company, dice, chosen)
+        certain = contest._replace(exploration=GREEDY)
+        for tier in contest.tiers:
+            _fill_from(plan, standing, certain, contest.forced & tier, company, dice, chosen)
     rest = contest.open & ~contest.forced
-    for tier in plan.tiers:
+    for tier in contest.tiers:
         if len(chosen) >= contest.slots:
             break
         _fill_from(plan, standing, contest, rest & tier, company, dice, chosen)
@@ -93,9 +97,10 @@ def _fill_from(
     one_by_one = bool(plan.company.bundled) or contest.gate is not None
     greedy = contest.exploration.method == "none" and not contest.placement.diversity
     while (left := contest.slots - len(chosen)) > 0:
-        among = rows & ~company.shut
+        others = contest.open & ~company.shut
+        among = rows & others
         if one_by_one:
-            among = _fitting(plan, contest, among, left, company, chosen)
+            among = fitting(plan, contest, among, left, company, chosen)
         if not among:
             return
         slots = 1 if one_by_one else left
@@ -106,18 +111,19 @@ def _fill_from(
         chosen += picks
         if not one_by_one:
             return
-        for row in company.partners(plan.rows[picks[0].row].action, among, left) or ():
+        for row in company.partners(plan.rows[picks[0].row].action, others, left) or ():
             company.join(plan.rows[row].action)
             chosen.append(Choice(row, 1.0))
 
 
-def _fitting(plan: Plan, contest: Contest, among: int, left: int, company: Company, chosen: Sequence[Choice]) -> int:
+def fitting(plan: Plan, contest: Contest, among: int, left: int, company: Company, chosen: Sequence[Choice]) -> int:
     """The rows of `among` that can go out, their bundles whole, without breaking a cap that is shared."""
     gate, promised = contest.gate, [one.row for one in chosen]
+    others = contest.open & ~company.shut  # a bundle goes by its first: the rest may be of other tiers
     if gate is not None:
         among &= ~gate(promised)
     for row in bits(among & plan.company.bundled):
-        partners = company.partners(plan.rows[row].action, among, left)
+        partners = company.partners(plan.rows[row].action, others, left)
         if partners is None or (gate is not None and not _all_pass(gate, promised, [row, *partners])):
             among &= ~(1 << row)
     return among
@@ -158,13 +164,13 @@ def _by_contest(
     exploration, placement = contest.exploration, contest.placement
     # Where a choice shuts out nobody else, those who cannot win even with the luckiest draw need none.
     alone = exploration.method == "thompson" and not placement.diversity and not plan.company.restricts
-    race = _race(plan, standing, among, one_each=placement.most_per_action > 1, contenders=slots if alone else 0)
+    race = race_of(plan, standing, among, one_each=placement.most_per_action > 1, contenders=slots if alone else 0)
     slots = min(slots, len(race.rows))
     drawn, prices, lots = _draws(plan, standing, race, exploration, slots, dice.roll())
     if alone and drawn is not None and prices is not None:
         return _winners(race, drawn, prices, company)
     groups = plan.group_of[race.actions]
-    variety = _variety(plan, groups, placement.diversity, chosen) if placement.diversity else None
+    variety = variety_of(plan, groups, placement.diversity, chosen) if placement.diversity else None
     gone: list[int] = []
     picks: list[Choice] = []
     for slot in range(slots):
@@ -225,7 +231,7 @@ def _draws(
     return None, None, uniforms(seed, slots)
 
 
-def _variety(plan: Plan, groups: Indices, diversity: float, chosen: Sequence[Choice]) -> Floats:
+def variety_of(plan: Plan, groups: Indices, diversity: float, chosen: Sequence[Choice]) -> Floats:
     """[K] by how much the groups that the placement holds already lower priorities."""
     variety = np.ones(len(groups))
     for one in chosen:
@@ -243,7 +249,7 @@ def _join(plan: Plan, race: Race, at: int, company: Company, among: int) -> list
     return [place for place, row in enumerate(race.rows) if newly >> row & 1]
 
 
-def _race(plan: Plan, standing: Standing, among: int, *, one_each: bool, contenders: int = 0) -> Race:
+def race_of(plan: Plan, standing: Standing, among: int, *, one_each: bool, contenders: int = 0) -> Race:
     """The rows of `among` with what is drawn from; of `contenders` slots, only who can win one. 0: all."""
     race = standing.races.get((among, contenders))
     if race is None:
