@@ -50,9 +50,7 @@ def main(name: str, settings_type: type[S], build: Callable[[S], AbstractAsyncCo
     run(name, read(settings_type), build)
 
 
-def run(
-    name: str, settings: S, build: Callable[[S], AbstractAsyncContextManager[None]], **facts: object
-) -> None:
+def run(name: str, settings: S, build: Callable[[S], AbstractAsyncContextManager[None]], **facts: object) -> None:
     """The same with settings that were read already; `facts` go on every line of the log."""
     logging.configure(name, settings.log_level, **facts)
     collect_rarely()

@@ -2,7 +2,7 @@
 
 Over core NATS, without any promise of delivery: an announcement matters for the moments until the customer's profile
 shows what was chosen, and is worth nothing later. Two replicas that are asked for the same customer within the time of
-flight (gathering for 2 ms, and the way through NATS) both choose as if the other had not: a cap is then exceeded by what
+flight (2 ms of gathering, and the way through NATS) both choose as if the other had not: a cap is then exceeded by what
 the others chose in that time. The same holds while NATS is away, for as long as it is.
 """
 
@@ -21,7 +21,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from wayline import logging
-from wayline.bus import RESERVED_SUBJECT, RESERVED_SUBJECTS
+from wayline.bus import RESERVED_SUBJECTS
 from wayline_decision.core.contact import Met
 from wayline_decision.reservations import Reservations
 
@@ -41,7 +41,7 @@ class Announcer:
         """Nothing is heard before `listen`, or told before `run`. To be made on the loop's thread."""
         self._client = client
         self._reservations = reservations
-        self._own = uuid4().hex
+        self._own = RESERVED_SUBJECTS.replace("*", uuid4().hex)
         self._waiting: deque[tuple[Keys, Sequence[Met]]] = deque(maxlen=_MOST_WAITING)
         self._loop = asyncio.get_running_loop()
         self._wake = asyncio.Event()
@@ -50,8 +50,7 @@ class Announcer:
 
     async def listen(self) -> None:
         """Take up what others promise, from now on."""
-        subscription = RESERVED_SUBJECTS
-        await self._client.subscribe(subscription, cb=self._hear, pending_msgs_limit=-1, pending_bytes_limit=-1)
+        await self._client.subscribe(RESERVED_SUBJECTS, cb=self._hear)
         await self._client.flush()
 
     def announce(self, keys: Keys, contacts: Sequence[Met]) -> None:
@@ -84,12 +83,12 @@ class Announcer:
             if not self._client.is_connected:
                 continue  # or the client would keep it, and send it when nobody has a use for it
             try:
-                await self._client.publish(f"{RESERVED_SUBJECT}.{self._own}", _encoded(taken))
+                await self._client.publish(self._own, _encoded(taken))
             except nats.errors.Error as error:
                 self._tell("not_announced", error)
 
     async def _hear(self, message: Msg) -> None:
-        if message.subject.endswith(self._own):
+        if message.subject == self._own:
             return
         now_ms = time.time_ns() // 1_000_000
         try:
@@ -107,7 +106,7 @@ class Announcer:
 
 
 def _encoded(promises: Sequence[tuple[Keys, Sequence[Met]]]) -> bytes:
-    """JSON, in C: 1.5 µs for each. Identity keys are bytes, and go as hexadecimal in a list of their own."""
+    """JSON, which is encoded in C. Identity keys are bytes: they go in hexadecimal, apart from the profiles' ids."""
     return json.dumps(
         [
             {
@@ -121,7 +120,8 @@ def _encoded(promises: Sequence[tuple[Keys, Sequence[Met]]]) -> bytes:
 
 
 def _decoded(data: bytes) -> list[tuple[Keys, list[Met]]]:
-    """
+    """What `_encoded` made.
+
     Raises:
         ValueError, TypeError, KeyError: it is something else.
     """
@@ -129,7 +129,10 @@ def _decoded(data: bytes) -> list[tuple[Keys, list[Met]]]:
     return [
         (
             [*one["ids"], *(bytes.fromhex(key) for key in one["keys"])],
-            [Met(str(outcome), str(action), str(channel), int(at_ms), str(decision)) for outcome, action, channel, at_ms, decision in one["contacts"]],
+            [
+                Met(str(outcome), str(action), str(channel), int(timestamp_ms), str(decision_id))
+                for outcome, action, channel, timestamp_ms, decision_id in one["contacts"]
+            ],
         )
         for one in promises
     ]

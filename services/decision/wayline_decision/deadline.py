@@ -8,9 +8,10 @@ WORTH_ASKING_SECONDS = 0.001
 """With less time than that nobody is asked for anything: a call within the machine takes a third of it."""
 MOST_FOR_TURN_SECONDS = 2.0
 """So long at most a decision waits for others, whatever its deadline: then something hangs."""
+FAIR_SECONDS = 0.02
 _SHARE_KEPT = 0.1
 _KEPT_SECONDS = 0.02
-FAIR_SECONDS = 0.02
+_FOR_PROFILE_SECONDS = 0.05
 
 
 class Deadline:
@@ -32,8 +33,13 @@ class Deadline:
         self.waited_seconds = 0.0
         """For events, at the caller's wish."""
 
+    def patience_for_events(self) -> float:
+        """How long to wait for events: so that there is time to ask for the profile afterwards, in any case."""
+        patience = self.patience()
+        return patience if patience == inf else patience - min(_FOR_PROFILE_SECONDS, patience / 2)
+
     def patience(self) -> float:
-        """How long to wait for events or, once that is over, for the profile; 0 or less: not at all.
+        """How long to wait for the profile, once events were waited for; 0 or less: not at all.
 
         The rest is kept for deciding and for the way back: a tenth of what the caller gave, at least 20 ms or half of
         it, whichever is less, and at least three times what decisions take.

@@ -263,7 +263,7 @@ class Engine:
             return True
         begun = self._monotonic()
         with self._waiting():
-            arrived = self._views.wait_for(tokens, max(0.0, min(AT_LEAST_SECONDS, deadline.patience())))
+            arrived = self._views.wait_for(tokens, max(0.0, min(AT_LEAST_SECONDS, deadline.patience_for_events())))
         deadline.waited_seconds = self._monotonic() - begun
         return arrived
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -52,6 +52,7 @@ class Ledger:
         budgets: Budgets | None = None,
         told: RecordLog | None = None,
         partitions: int = 1,
+        announce: Callable[[Sequence[str | bytes], Sequence[Met]], None] | None = None,
     ) -> None:
         """Put together.
 
@@ -60,11 +61,13 @@ class Ledger:
             budgets: of actions; None: there are none.
             told: takes the events by which profiles learn what was decided; None: they do not.
             partitions: of the event stream.
+            announce: tells other replicas what was promised to a customer, by all keys; None: there are none.
         """
         self._reservations = Reservations() if reservations is None else reservations
         self._budgets = budgets
         self._told = told
         self._partitions = partitions
+        self._announce = announce
 
     def limits(
         self, plan: Plan, customer: Customer, known: Known | None, now: datetime
@@ -105,6 +108,8 @@ class Ledger:
             promised = [Met("impression", action, channel, now_ms, decision_id) for action, channel in chosen]
             for key in customer.keys:
                 self._reservations.reserve(key, promised, now_ms)
+            if self._announce is not None:
+                self._announce(customer.keys, promised)
             if counted.decisions and self._told is not None:
                 self._told.append(Told(self._partitions, customer.identifier, chosen, decision_id, now))
 

@@ -1,8 +1,8 @@
 """Several processes on one port: each a whole replica, started, watched and stopped by one that serves nothing itself.
 
 The kernel spreads new connections over all sockets that listen on the port (`SO_REUSEPORT`). At the start no worker
-listens before all can decide; after that each listens when it can, and answers for itself. So whoever can connect finds a
-worker that decides.
+listens before all can decide; after that each listens when it can, and answers for itself. So whoever can connect finds
+a worker that decides.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ class Workers:
                 # Whatever becomes of this process, no worker survives it: launch.py sees to that.
                 process = await asyncio.create_subprocess_exec(
                     *(sys.executable, "-I", "-S", launch.__file__, str(os.getpid()), "", *self._command),
-                    stdin=theirs,
+                    stdin=theirs.fileno(),
                     env={**os.environ, "WAYLINE_DECISION_WORKER": str(worker)},
                     process_group=0,  # Ctrl-C in a terminal reaches only the supervisor, which tells them
                 )

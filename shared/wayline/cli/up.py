@@ -44,6 +44,10 @@ def up(
         Literal["periodic", "always"],
         typer.Option(help="When NATS syncs its files: every two minutes, or before it acknowledges (slower)."),
     ] = "periodic",
+    decision_workers: Annotated[
+        int | None,
+        typer.Option(min=1, max=64, help="Decision processes that share one port (Linux). Default: one."),
+    ] = None,
     catalog: Annotated[Path | None, typer.Option(help="Directory or file of a catalogue to apply.")] = None,
     example: Annotated[str | None, typer.Option(help="Apply the catalogue of an example, such as shoe-shop.")] = None,
     demo: Annotated[bool, typer.Option("--demo", help="Walk through a customer's journey.")] = False,
@@ -61,7 +65,7 @@ def up(
             style="yellow",
         )
     ports = Ports() if port_base is None else Ports.from_base(port_base)
-    cluster = Cluster(data, host=host, ports=ports, sync=sync, on_event=_Narrator())
+    cluster = Cluster(data, host=host, ports=ports, sync=sync, decision_workers=decision_workers, on_event=_Narrator())
     asyncio.run(_until_signal(cluster, plan))
 
 

@@ -211,7 +211,7 @@ def _now() -> float:
 
 def pause_after(deaths: int) -> float:
     """Seconds until a process that has died so many times in a row is started again."""
-    return min(LAST_DELAY_SECONDS, FIRST_DELAY_SECONDS * 2 ** min(deaths - 1, 30))
+    return min(LAST_DELAY_SECONDS, FIRST_DELAY_SECONDS * (1 << min(deaths - 1, 30)))
 
 
 def described(code: int) -> str:

@@ -48,6 +48,7 @@ class Cluster:
         env: Mapping[str, str] = _NOTHING,
         sync: Sync = "periodic",
         services: Sequence[str] = SERVICES,
+        decision_workers: int | None = None,
         cpus: Mapping[str, set[int]] | None = None,
         commands: Mapping[str, Sequence[str]] | None = None,
         on_event: Callable[[ClusterEvent], None] | None = None,
@@ -61,6 +62,8 @@ class Cluster:
             env: more environment variables for all processes.
             sync: see `wayline.cluster.nats_server.configuration`.
             services: which to start, in this order.
+            decision_workers: processes that share the decision service's port, under one that starts them; None: as the
+                environment says, else one. It is well when all of them can decide, or wait for the first catalogue.
             cpus: processors by name of the process (also 'nats'); all processors for those left out.
             commands: what to run instead of `python -m wayline_<name>`, by name.
             on_event: told about every start, death and stop, in the event loop's thread.
@@ -78,6 +81,7 @@ class Cluster:
         self._env = env
         self._sync = sync
         self._services = tuple(services)
+        self._workers = {} if decision_workers is None else {"WAYLINE_DECISION_WORKERS": str(decision_workers)}
         self._cpus = cpus or {}
         self._commands = commands or {}
         self._on_event = on_event or (lambda _: None)
@@ -202,6 +206,7 @@ class Cluster:
             "WAYLINE_NATS_URL": self.addresses.nats,
             "WAYLINE_PROFILE_ADDRESS": self.addresses.profile,
             "WAYLINE_PROFILE_DATA": str(self._data / "profile"),
+            **self._workers,
             **self._env,
         }
 

@@ -101,6 +101,13 @@ def test_what_was_promised_to_a_stranger_holds_when_he_is_known_and_while_he_can
         assert len(reserved) == 4
 
 
+def test_who_is_asked_for_by_another_identifier_keeps_what_was_promised() -> None:
+    plan, ledger = a_capped_plan(), Ledger()
+    takes(ledger, plan, ADA)
+    by_mail = ADA._replace(keys=("key of ada's address", "profile of ada"))
+    assert len(ledger.limits(plan, by_mail, None, NOW)[0].reserved) == 2
+
+
 def test_a_profile_is_told_by_an_event_like_any_other() -> None:
     shop = Shop(a_capped_plan(outcome="decision"))
     response = shop.decide(" ada")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from enum import IntEnum
 from functools import partial
@@ -13,7 +13,7 @@ import numpy as np
 
 from wayline.catalog.templates import RenderError
 from wayline_decision.core.arbitrate import above
-from wayline_decision.core.bitset import indices_of, rows_where
+from wayline_decision.core.bitset import bits, indices_of, rows_where
 from wayline_decision.core.company import Company
 from wayline_decision.core.contact import Met, Verdict, promised
 from wayline_decision.core.controls import BY_LOT, under
@@ -307,25 +307,36 @@ class _Conclusion:
     def _rendered(self, contest: Contest, seen: _Seen) -> tuple[Contest, list[Choice], dict[int, Content]]:
         """The slots filled, with the content of those rows that have a template.
 
-        A row whose content cannot be rendered for this customer is left out, and the slots are filled without it.
+        A row whose content cannot be rendered for this customer is left out, and the slots are filled without it. Where
+        lots are drawn, all candidates are rendered first: who cannot stand in the slot must not have a chance of it.
         """
+        contents: dict[int, Content] = {}
         if not self._plan.dynamic:
-            return contest, fill(self._plan, seen.standing, contest, self._company, self._dice), {}
+            return contest, fill(self._plan, seen.standing, contest, self._company, self._dice), contents
+        if contest.exploration.method != "none":
+            contest = self._without_broken(contest, bits(contest.open), seen, contents)
         while True:
             company = self._company.copy()
             choices = fill(self._plan, seen.standing, contest, company, self._dice)
-            contents: dict[int, Content] = {}
-            broken = 0
-            for one in choices:
-                content = self._content(one.row, seen.subject)
-                if content is None:
-                    broken |= 1 << one.row
-                else:
-                    contents[one.row] = content
-            if not broken:
+            whole = self._without_broken(contest, [one.row for one in choices], seen, contents)
+            if whole is contest:
                 self._company = company
                 return contest, choices, contents
-            contest = contest._replace(open=contest.open & ~broken, forced=contest.forced & ~broken)
+            contest = whole
+
+    def _without_broken(
+        self, contest: Contest, rows: Iterable[int], seen: _Seen, contents: dict[int, Content]
+    ) -> Contest:
+        """The contest without those of `rows` whose content cannot be rendered; `contents` grows by all others'."""
+        broken = 0
+        for row in rows:
+            if row not in contents:
+                content = self._content(row, seen.subject)
+                if content is None:
+                    broken |= 1 << row
+                else:
+                    contents[row] = content
+        return contest._replace(open=contest.open & ~broken, forced=contest.forced & ~broken) if broken else contest
 
     def _content(self, at: int, subject: Subject) -> Content | None:
         """Rendered for this customer; {} when it is the same for everybody; None: it cannot be."""
