@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
@@ -27,7 +27,7 @@ _MOST_MS = 10.0
 class LargeSize:
     """How much is measured."""
 
-    world: WorldSize = WorldSize(actions=10_000, conditions=300, customers=2_000)
+    world: WorldSize = field(default_factory=lambda: WorldSize(actions=10_000, conditions=300, customers=2_000))
     seconds: float = 10.0
 
 

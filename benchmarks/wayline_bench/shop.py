@@ -7,7 +7,8 @@ import time
 
 from wayline.catalog.examples import example_path
 from wayline.catalog.load import load
-from wayline.catalog.model import Action, Catalog, ContextField, Issue, MomentTrait, Placement, Rule, Treatment
+from wayline.catalog.model import Action, Catalog, ContextField, Issue, Placement, Rule, Treatment
+from wayline.catalog.traits import MomentTrait
 from wayline.v1 import events_pb2, ingestion_pb2
 
 MARK = "mark"

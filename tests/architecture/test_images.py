@@ -12,7 +12,12 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 ROLES = ("ingestion", "profile", "prediction", "decision")
-_IMPORTED_AS = {"python-liquid": "liquid", "pyyaml": "yaml", "scikit-learn": "sklearn", "pydantic-settings": "pydantic_settings"}
+_IMPORTED_AS = {
+    "pydantic-settings": "pydantic_settings",
+    "python-liquid": "liquid",
+    "pyyaml": "yaml",
+    "scikit-learn": "sklearn",
+}
 # None in sys.modules makes an import fail, as it does where the package is not installed.
 _IMPORT = """
 import importlib, json, sys

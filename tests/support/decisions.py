@@ -11,7 +11,8 @@ import numpy as np
 from wayline.catalog.model import Catalog
 from wayline_decision.core.compile import compile_plan
 from wayline_decision.core.contact import Met
-from wayline_decision.core.decide import UNLIMITED, Decision, Limits, Question, decide
+from wayline_decision.core.decide import decide
+from wayline_decision.core.decision import UNLIMITED, Decision, Limits, Question
 from wayline_decision.core.known import Known, Situation
 from wayline_decision.core.plan import Plan
 from wayline_decision.core.score import ModelInUse, model_in_use, models_for

@@ -10,7 +10,8 @@ from typing import NamedTuple, NoReturn
 
 from wayline.v1 import decision_pb2
 from wayline_decision.codec import question_of, read_request
-from wayline_decision.core.decide import Decision, Limits, decide
+from wayline_decision.core.decide import decide
+from wayline_decision.core.decision import Decision, Limits
 from wayline_decision.core.experiments import AS_EVERYBODY
 from wayline_decision.core.plan import Plan
 from wayline_decision.core.score import Models

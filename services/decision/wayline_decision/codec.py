@@ -12,7 +12,7 @@ from wayline.catalog.schema import Schema
 from wayline.errors import InvalidField
 from wayline.identity import check_identifier
 from wayline.v1 import decision_pb2
-from wayline_decision.core.decide import Question
+from wayline_decision.core.decision import Question
 from wayline_decision.core.experiments import AS_EVERYBODY, Assignment
 from wayline_decision.core.known import Situation
 from wayline_decision.core.plan import PlacementPlan, Plan

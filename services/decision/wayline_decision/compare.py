@@ -14,7 +14,8 @@ from wayline.errors import InvalidField
 from wayline.v1 import decision_pb2
 from wayline_decision.codec import question_of, read_request
 from wayline_decision.core.changes import Changes, Pick, Place
-from wayline_decision.core.decide import Decision, Filled, Limits, Prepared, Question, conclude, prepare
+from wayline_decision.core.decide import Prepared, conclude, prepare
+from wayline_decision.core.decision import Decision, Filled, Limits, Question
 from wayline_decision.core.evidence import SILENCE, Evidence
 from wayline_decision.core.plan import Plan
 from wayline_decision.engine import case_of

@@ -328,11 +328,11 @@ def _prepared(cases: Sequence[Case], seeds: Sequence[int], now: datetime) -> lis
     ]
     first = cases[0].state
     if len(cases) == 1 or all(case.state is first for case in cases):
-        return prepare(first.plan, first.models, questions, now)
+        return prepare(first.plan, first.models, questions, [now] * len(cases))
     found: dict[int, Prepared] = {}
     for state in {id(case.state): case.state for case in cases}.values():
         places = [at for at, case in enumerate(cases) if case.state is state]
-        prepared = prepare(state.plan, state.models, [questions[at] for at in places], now)
+        prepared = prepare(state.plan, state.models, [questions[at] for at in places], [now] * len(places))
         found.update(zip(places, prepared, strict=True))
     return [found[at] for at in range(len(cases))]
 

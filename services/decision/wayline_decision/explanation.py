@@ -68,7 +68,7 @@ def _features(anew: Anew, past: Past) -> Iterator[decision_pb2.FeatureEffect]:
     """Of the selected actions, in the order of the response; nothing of models that are gone."""
     plan = anew.plan
     chosen = [
-        (plan.rows[one.row].action, one.source, filled.subject)
+        (plan.rows[one.row].action, one.arithmetic.source, filled.subject)
         for filled in anew.decision.placements
         for one in filled.chosen
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Collection, Iterable
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable
 from datetime import UTC, datetime
 from hashlib import blake2b
 
@@ -53,7 +53,7 @@ def _key(decision_id: str, action: str) -> bytes:
 
 async def decisions(
     js: JetStreamContext, since: datetime, progress: Progress | None = None
-) -> AsyncIterator[decision_pb2.DecisionRecord]:
+) -> AsyncGenerator[decision_pb2.DecisionRecord]:
     """The records of all decisions from `since` until now, in the order in which they were published.
 
     A bundle that cannot be read is logged and left out.
@@ -122,7 +122,7 @@ def _outcome(data: bytes, kind_of: dict[str, int]) -> Iterable[tuple[int, str, s
 
 async def _messages(
     js: JetStreamContext, stream: str, subject: str, since: datetime, at_once: int, progress: Progress | None
-) -> AsyncIterator[Msg]:
+) -> AsyncGenerator[Msg]:
     """Those that were stored from `since` until now; at most `at_once` are held in memory."""
     config = ConsumerConfig(
         ack_policy=AckPolicy.NONE,

@@ -14,7 +14,7 @@ from wayline.v1 import events_pb2
 from wayline_decision.budgets import Budgets
 from wayline_decision.core.budget import NOTHING
 from wayline_decision.core.contact import Met
-from wayline_decision.core.decide import Decision, Limits
+from wayline_decision.core.decision import Decision, Limits
 from wayline_decision.core.known import Known
 from wayline_decision.core.plan import Plan
 from wayline_decision.records import RecordLog, one_by_one

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import Sequence
 from contextlib import aclosing
-from typing import Any, cast
+from typing import Any
 
 from nats.js import JetStreamContext
 from nats.js.errors import BucketNotFoundError
@@ -83,8 +83,7 @@ async def replay_many(job: Job, js: JetStreamContext, report: Report) -> dict[st
     tally = Tally()
     batch: list[tuple[Record, Past]] = []
     seen = 0
-    found = decisions(js, job.since, lambda done, total: report("Replay", done, total))
-    async with aclosing(cast(AsyncGenerator[Record], found)) as records:
+    async with aclosing(decisions(js, job.since, lambda done, total: report("Replay", done, total))) as records:
         async for record in records:
             if seen == job.limit:
                 break

@@ -7,8 +7,6 @@ Reads one `Job` as JSON on standard input. Writes lines of JSON on standard outp
 from __future__ import annotations
 
 import asyncio
-import json
-import sys
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -17,11 +15,10 @@ from nats.js import JetStreamContext
 from nats.js.errors import BucketNotFoundError
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
-from wayline import logging
-from wayline.bus import CATALOG_BUCKET, connect
+from wayline.bus import CATALOG_BUCKET
 from wayline.catalog.model import Catalog
 from wayline.catalog.store import CatalogStore
-from wayline.errors import InvalidField, NotFound, WaylineError
+from wayline.errors import InvalidField, NotFound
 from wayline.registry import open_registry
 from wayline.v1 import decision_pb2
 from wayline_decision.compare import Comparison
@@ -127,29 +124,5 @@ async def _rewards(job: Job, js: JetStreamContext, catalogs: list[Catalog], repo
     return kind, by_kind[kind]
 
 
-def main() -> None:
-    """Read the job, do it, and say how it went."""
-    logging.configure("simulate", "WARNING")
-    job = Job.model_validate_json(sys.stdin.buffer.read())
-
-    async def run() -> dict[str, Any]:
-        async with connect(job.nats_url, "simulate") as nc:
-            return await simulate(
-                job,
-                nc.jetstream(),
-                lambda step, done, total: _say("progress", {"step": step, "done": done, "total": total}),
-            )
-
-    try:
-        _say("result", asyncio.run(run()))
-    except WaylineError as error:
-        _say("error", str(error))
-        sys.exit(1)
-
-
-def _say(kind: str, value: Any) -> None:
-    print(json.dumps({kind: value}, allow_nan=False), flush=True)
-
-
 if __name__ == "__main__":
-    main()
+    run_job("simulate", Job, simulate)

@@ -18,9 +18,10 @@ from google.protobuf.message import Message
 from wayline import publish
 from wayline.v1 import decision_pb2, profile_pb2
 from wayline_decision.core.contact import Met
-from wayline_decision.core.decide import Chosen, Decision, Filled, Personalisation
+from wayline_decision.core.decision import Chosen, Decision, Filled, Personalisation
 from wayline_decision.core.experiments import AS_EVERYBODY
 from wayline_decision.core.explain import Dropped, dropped
+from wayline_decision.core.known import Arithmetic
 from wayline_decision.core.plan import Plan, Stage
 
 _VARINT, _DOUBLE, _BYTES = 0, 1, 2
@@ -82,12 +83,12 @@ _EXPERIMENTS = tag(decision_pb2.DecideResponse, "experiments")
 _CONTENT = tag(decision_pb2.Selection, "content")
 _PROBABILITY = tag(decision_pb2.Selection, "selection_probability")
 _UNSMOOTHED = tag(decision_pb2.Score, "unsmoothed_propensity")
-_DRAWN = tag(decision_pb2.Score, "drawn_propensity")
 _RANKS = [tag(decision_pb2.Selection, "rank") + _SMALL[rank] for rank in range(64)]
 _SCORE = tag(decision_pb2.Selection, "score")
+_DRAWN = tag(decision_pb2.Score, "drawn_propensity")
+_DRAWN_ALONE = _SCORE + _SMALL[len(_DRAWN) + 8] + _DRAWN
 _SOURCE = tag(decision_pb2.Score, "propensity_source")
 _SCORE_TAGS = [tag(decision_pb2.Score, name) for name in ("propensity", "context", "value", "lever", "priority")]
-_SCORES = Struct("<" + "cd" * len(_SCORE_TAGS))
 _RESULTS = tag(decision_pb2.DecideBatchResponse, "results")
 _RESULT_DECISION = tag(decision_pb2.DecideBatchResult, "decision")
 _RESULT_ERROR = tag(decision_pb2.DecideBatchResult, "error")
@@ -106,8 +107,6 @@ _RECORD_EXPERIMENTS = tag(decision_pb2.DecisionRecord, "experiments")
 _RECORD_EXHAUSTED = tag(decision_pb2.DecisionRecord, "exhausted")
 _RECORD_RESERVED = tag(decision_pb2.DecisionRecord, "reserved")
 _RECORDED = [tag(decision_pb2.RecordedSelection, name) for name in ("priority", "propensity", "selection_probability")]
-_RECORDED_CERTAIN = Struct("<cdcdcd")
-_RECORDED_DRAWN = Struct("<cdcd")
 _RECORDS = tag(decision_pb2.DecisionRecordBundle, "records")
 _ONE_DOUBLE = Struct("<d")
 
@@ -170,7 +169,6 @@ class Writer:
         self._notes = {
             mode: sized(_REASONS, note.format(plan.catalog.personalisation).encode()) for mode, note in _NOTES.items()
         }
-        self._sources: dict[str, bytes] = {}
 
     def response(
         self, decision_id: str, decision: Decision, warnings: Sequence[str], *, stale: bool, explain: bool
@@ -221,28 +219,11 @@ class Writer:
         return b"".join(parts)
 
     def _selection(self, rank: int, chosen: Chosen) -> bytes:
-        source = self._sources.get(chosen.source)
-        if source is None:
-            source = self._sources[chosen.source] = sized(_SOURCE, chosen.source.encode())
-        first, second, third, fourth, fifth = _SCORE_TAGS
-        score = _SCORES.pack(
-            first,
-            chosen.propensity,
-            second,
-            chosen.context,
-            third,
-            chosen.value,
-            fourth,
-            chosen.lever,
-            fifth,
-            chosen.priority,
-        )
-        score += source
-        if chosen.unsmoothed is not None:
-            score += _UNSMOOTHED + _ONE_DOUBLE.pack(chosen.unsmoothed)
+        score, _ = _encoded(chosen.arithmetic)
+        parts = [self._selections[chosen.row], _RANKS[rank], score]
         if chosen.drawn is not None:
-            score += _DRAWN + _ONE_DOUBLE.pack(chosen.drawn)
-        parts = [self._selections[chosen.row], _RANKS[rank], *_field(_SCORE, score)]
+            # A second part of the same message: protobuf merges them.
+            parts += (_DRAWN_ALONE, _ONE_DOUBLE.pack(chosen.drawn))
         if chosen.selection_probability is not None:
             parts += (_PROBABILITY, _ONE_DOUBLE.pack(chosen.selection_probability))
         if chosen.content is not None:
@@ -309,13 +290,25 @@ def contact_of(met: Met) -> profile_pb2.Contact:
     )
 
 
+def _encoded(arithmetic: Arithmetic) -> tuple[bytes, bytes]:
+    """The score of an answer's selection, and the figures of a record's: the same each time, so they are kept."""
+    if arithmetic.encoded is None:
+        one = arithmetic
+        values = (one.propensity, one.context, one.value, one.lever, one.priority)
+        score = b"".join(tag_ + _ONE_DOUBLE.pack(value) for tag_, value in zip(_SCORE_TAGS, values, strict=True))
+        score += sized(_SOURCE, one.source.encode())
+        if one.unsmoothed is not None:
+            score += _UNSMOOTHED + _ONE_DOUBLE.pack(one.unsmoothed)
+        figures = _RECORDED[0] + _ONE_DOUBLE.pack(one.priority) + _RECORDED[1] + _ONE_DOUBLE.pack(one.propensity)
+        arithmetic.encoded = (sized(_SCORE, score), figures)
+    return arithmetic.encoded
+
+
 def _recorded(chosen: Chosen) -> bytes:
-    first, second, third = _RECORDED
+    _, figures = _encoded(chosen.arithmetic)
     if chosen.selection_probability is None:
-        return _RECORDED_DRAWN.pack(first, chosen.priority, second, chosen.propensity)
-    return _RECORDED_CERTAIN.pack(
-        first, chosen.priority, second, chosen.propensity, third, chosen.selection_probability
-    )
+        return figures
+    return figures + _RECORDED[2] + _ONE_DOUBLE.pack(chosen.selection_probability)
 
 
 def _experiments(tag_: bytes, decision: Decision) -> list[bytes]:

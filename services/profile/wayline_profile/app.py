@@ -22,6 +22,10 @@ from wayline_profile.feed import ViewFeed
 from wayline_profile.handlers import ProfileHandlers
 from wayline_profile.reader import EventReader
 from wayline_profile.settings import ProfileSettings
+from wayline_profile.store import ProfileStore
+from wayline_profile.store.postgres import PostgresProfileStore
+from wayline_profile.store.postgres_link import BadAddress
+from wayline_profile.store.postgres_schema import SchemaTooNew
 from wayline_profile.store.rocksdb import RocksProfileStore
 from wayline_profile.worker import Worker
 
@@ -36,9 +40,7 @@ def _now_ms() -> int:
 @asynccontextmanager
 async def build(settings: ProfileSettings) -> AsyncIterator[None]:
     """Open the store, follow the catalogue, fold, and serve."""
-    store = RocksProfileStore(
-        settings.profile_data, sync=settings.profile_sync, cache_bytes=settings.profile_cache_bytes
-    )
+    store = _open_store(settings)
     readers: list[EventReader] = []
 
     async def reconnected() -> None:
@@ -87,6 +89,22 @@ async def build(settings: ProfileSettings) -> AsyncIterator[None]:
             await reader.close()
     finally:
         store.close()
+
+
+def _open_store(settings: ProfileSettings) -> ProfileStore:
+    where = settings.profile_store.get_secret_value()
+    if where == "rocksdb":
+        return RocksProfileStore(
+            settings.profile_data, sync=settings.profile_sync, cache_bytes=settings.profile_cache_bytes
+        )
+    try:
+        return PostgresProfileStore(
+            where, sync=settings.profile_sync, timeout_seconds=settings.profile_store_timeout_seconds
+        )
+    except BadAddress as error:
+        raise SystemExit(f"WAYLINE_PROFILE_STORE: neither rocksdb nor the address of a database: {error}") from None
+    except (Retryable, SchemaTooNew) as error:
+        raise SystemExit(str(error)) from None
 
 
 async def _follow_catalog(catalogs: CatalogStore, worker: Worker) -> None:

@@ -12,12 +12,14 @@ from wayline.catalog import experiment_checks
 from wayline.catalog.facts import BUILT_IN
 from wayline.catalog.fields import Default
 from wayline.catalog.findings import Finding
-from wayline.catalog.model import Action, Catalog, ContextField, Trait, Treatment
+from wayline.catalog.model import Action, Catalog, ContextField, Treatment
 from wayline.catalog.references import dangling
 from wayline.catalog.rule_checks import levels, uncompilable_formulas, uncompilable_rules
 from wayline.catalog.schema import Schema, SchemaError, build_schema, default_of
 from wayline.catalog.source import Path
 from wayline.catalog.template_check import treatment_problems
+from wayline.catalog.trait_rules import uncompilable_traits
+from wayline.catalog.traits import Trait
 
 MAX_CONTENT_BYTES = 64 << 10
 MAX_CONTENT_DEPTH = 16
@@ -39,6 +41,7 @@ def check(catalog: Catalog) -> list[Finding]:
         *_contents(catalog, schema),
         *(Finding(path, message) for path, message in experiment_checks.problems(catalog)),
         *uncompilable_formulas(catalog),
+        *(uncompilable_traits(catalog, schema) if schema else ()),
         *(uncompilable_rules(catalog, schema) if schema else ()),
     ]
 

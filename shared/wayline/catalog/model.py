@@ -1,4 +1,4 @@
-"""The catalogue as data: issue > group > action > treatment, placements, channels, traits, context.
+"""The catalogue as data: issue > group > action > treatment, placements, channels, context; traits have a module.
 
 Everything is frozen, and an unknown field is refused. What needs the whole catalogue at hand (a treatment's placement
 exists, a rule compiles) is checked in `wayline.catalog.check`.
@@ -16,8 +16,6 @@ from wayline.catalog.contact import Budget, ContactPolicy, Outcomes, QuietHours,
 from wayline.catalog.experiments import Experiment, Holdout
 from wayline.catalog.fields import (
     Default,
-    DurationSeconds,
-    EventNames,
     Expression,
     Id,
     Model,
@@ -29,6 +27,15 @@ from wayline.catalog.fields import (
     listed,
     ruled,
 )
+from wayline.catalog.traits import AffinityTrait as AffinityTrait
+from wayline.catalog.traits import AttributeTrait as AttributeTrait
+from wayline.catalog.traits import CountTrait as CountTrait
+from wayline.catalog.traits import DistinctTrait as DistinctTrait
+from wayline.catalog.traits import MomentTrait as MomentTrait
+from wayline.catalog.traits import SumTrait as SumTrait
+from wayline.catalog.traits import TopTrait as TopTrait
+from wayline.catalog.traits import Trait as Trait
+from wayline.catalog.traits import ValueType
 
 MAX_ACTIONS = 10_000
 MAX_TRAITS = 500
@@ -55,81 +62,10 @@ class Policies(Model):
     suitability: Rules = ()
 
 
-class AttributeTrait(Model):
-    """What identify events said."""
-
-    kind: Literal["attribute"]
-    attribute: str = Field("", max_length=128, description="The trait's name in identify events, if it differs.")
-    type: Literal["string", "number", "integer", "boolean"] = "string"
-    default: Default | None = None
-
-
-class _EventTrait(Model):
-    event: EventNames = Field(description="Names of track events; 'page' and 'screen' stand for every page and screen.")
-    where: dict[str, Default] = Field(
-        default_factory=dict, max_length=10, description="Only events whose properties have these values."
-    )
-
-
-class CountTrait(_EventTrait):
-    """How many events, ever or within a rolling window."""
-
-    kind: Literal["count"]
-    window: DurationSeconds | None = None
-
-
-class SumTrait(_EventTrait):
-    """The sum of a numeric property, ever or within a rolling window."""
-
-    kind: Literal["sum"]
-    property: str = Field(min_length=1, max_length=128)
-    window: DurationSeconds | None = None
-
-
-class MomentTrait(_EventTrait):
-    """The first or last value of a property, by the time of the event."""
-
-    kind: Literal["first", "last"]
-    property: str = Field(min_length=1, max_length=128)
-    type: Literal["string", "number", "integer", "boolean"] = "string"
-    default: Default | None = None
-
-
-class DistinctTrait(_EventTrait):
-    """How many different values of a property, ever or within a rolling window; at most 1,000 are told apart."""
-
-    kind: Literal["distinct"]
-    property: str = Field(min_length=1, max_length=128)
-    window: DurationSeconds | None = None
-
-
-class AffinityTrait(_EventTrait):
-    """A weight per value of a property. Each event adds its weight; weights halve every `half_life`."""
-
-    kind: Literal["affinity"]
-    property: str = Field(min_length=1, max_length=128)
-    half_life: DurationSeconds
-    weights: dict[str, Weight] = Field(default_factory=dict, max_length=50, description="By event name; otherwise 1.")
-
-
-class TopTrait(Model):
-    """The value with the greatest weight in an affinity; empty when none reaches `min_weight`."""
-
-    kind: Literal["top"]
-    of: Name
-    min_weight: Weight = 0.5
-
-
-Trait = Annotated[
-    AttributeTrait | CountTrait | SumTrait | MomentTrait | DistinctTrait | AffinityTrait | TopTrait,
-    Field(discriminator="kind"),
-]
-
-
 class ContextField(Model):
     """A fact that requests bring along."""
 
-    type: Literal["string", "number", "integer", "boolean"] = "string"
+    type: ValueType = "string"
     default: Default | None = None
 
 

@@ -8,8 +8,9 @@ from collections.abc import Iterator, Sequence
 from wayline.catalog.arbitration import Bundle, Exclusion
 from wayline.catalog.contact import ContactPolicy
 from wayline.catalog.findings import Finding, Seen, unknown
-from wayline.catalog.model import AffinityTrait, Catalog, TopTrait
+from wayline.catalog.model import Catalog
 from wayline.catalog.source import Path
+from wayline.catalog.traits import AffinityTrait, RatioTrait, TopTrait, TotalTrait
 
 MAX_TREATMENTS = 50_000
 
@@ -28,6 +29,11 @@ def _traits(catalog: Catalog) -> Iterator[Finding]:
         if isinstance(trait, TopTrait) and not isinstance(catalog.traits.get(trait.of), AffinityTrait):
             affinities = [other for other, kind in catalog.traits.items() if isinstance(kind, AffinityTrait)]
             yield Finding(("traits", name, "of"), unknown("affinity", trait.of, affinities))
+        if isinstance(trait, RatioTrait):
+            for field, total in (("of", trait.of), ("per", trait.per)):
+                if not isinstance(catalog.traits.get(total), TotalTrait):
+                    totals = [other for other, kind in catalog.traits.items() if isinstance(kind, TotalTrait)]
+                    yield Finding(("traits", name, field), unknown("count, sum or distinct", total, totals))
         if isinstance(trait, AffinityTrait):
             for event in trait.weights.keys() - set(trait.event):
                 message = unknown("event of this trait", event, trait.event)

@@ -16,15 +16,20 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import Message
 
 from wayline.catalog.fields import Default
-from wayline.catalog.model import (
+from wayline.catalog.model import Catalog, ContextField
+from wayline.catalog.traits import (
     AffinityTrait,
     AttributeTrait,
-    Catalog,
-    ContextField,
+    AverageTrait,
     CountTrait,
     DistinctTrait,
+    ExtremeTrait,
     MomentTrait,
+    RatioTrait,
+    RecencyTrait,
+    RuleTrait,
     SumTrait,
+    TopTrait,
     Trait,
 )
 
@@ -70,11 +75,11 @@ class SchemaError(ValueError):
 def trait_type(trait: Trait) -> str:
     """The type of a trait's value: string, number, integer, boolean, or weights (a map of string to double)."""
     match trait:
-        case AttributeTrait() | MomentTrait():
+        case AttributeTrait() | MomentTrait() | RuleTrait():
             return trait.type
-        case CountTrait() | DistinctTrait():
+        case CountTrait() | DistinctTrait() | RecencyTrait():
             return "integer"
-        case SumTrait():
+        case SumTrait() | AverageTrait() | ExtremeTrait() | RatioTrait():
             return "number"
         case AffinityTrait():
             return WEIGHTS
@@ -83,8 +88,10 @@ def trait_type(trait: Trait) -> str:
 
 
 def default_of(trait: Trait | ContextField) -> Default | None:
-    """The declared default, if the declaration can have one."""
-    return trait.default if isinstance(trait, AttributeTrait | MomentTrait | ContextField) else None
+    """The declared default, if the declaration can have one; a recency always has one."""
+    if isinstance(trait, RecencyTrait):
+        return trait.never
+    return None if isinstance(trait, CountTrait | SumTrait | DistinctTrait | AffinityTrait | TopTrait) else trait.default
 
 
 def build_schema(catalog: Catalog) -> Schema:

@@ -12,8 +12,9 @@ from rich.tree import Tree
 
 from wayline.catalog.arbitration import Floors
 from wayline.catalog.contact import ContactPolicy, Schedule
-from wayline.catalog.model import POLICIES, Action, AffinityTrait, Catalog, Policies, TopTrait, Trait
+from wayline.catalog.model import POLICIES, Action, Catalog, Policies
 from wayline.catalog.schema import default_of, trait_type
+from wayline.catalog.traits import AffinityTrait, EventTrait, RatioTrait, RuleTrait, TopTrait, Trait
 from wayline.cli import catalog_words as words
 
 
@@ -173,7 +174,11 @@ def _context(catalog: Catalog) -> Table:
 def _made_of(name: str, trait: Trait) -> str:
     if isinstance(trait, TopTrait):
         return f"the greatest of {trait.of}"
-    if trait.kind == "attribute":
+    if isinstance(trait, RatioTrait):
+        return f"{trait.of} for each of {trait.per}"
+    if isinstance(trait, RuleTrait):
+        return " ".join(trait.rule.split())
+    if not isinstance(trait, EventTrait):
         return f"what identify says of '{trait.attribute or name}'"
     of_property = getattr(trait, "property", None)
     where = ", ".join(f"{key} = {value}" for key, value in trait.where.items())

@@ -195,26 +195,53 @@ class ConsentState(_message.Message):
     def __init__(self, granted: _Optional[bool] = ..., timestamp_ms: _Optional[int] = ..., message_id: _Optional[str] = ...) -> None: ...
 
 class TraitState(_message.Message):
-    __slots__ = ("total", "moment", "values", "affinity", "buckets")
+    __slots__ = ("total", "moment", "values", "affinity", "buckets", "extreme", "counts", "latest_ms")
     TOTAL_FIELD_NUMBER: _ClassVar[int]
     MOMENT_FIELD_NUMBER: _ClassVar[int]
     VALUES_FIELD_NUMBER: _ClassVar[int]
     AFFINITY_FIELD_NUMBER: _ClassVar[int]
     BUCKETS_FIELD_NUMBER: _ClassVar[int]
+    EXTREME_FIELD_NUMBER: _ClassVar[int]
+    COUNTS_FIELD_NUMBER: _ClassVar[int]
+    LATEST_MS_FIELD_NUMBER: _ClassVar[int]
     total: Total
     moment: Moment
     values: ValueSet
     affinity: Affinity
     buckets: Buckets
-    def __init__(self, total: _Optional[_Union[Total, _Mapping]] = ..., moment: _Optional[_Union[Moment, _Mapping]] = ..., values: _Optional[_Union[ValueSet, _Mapping]] = ..., affinity: _Optional[_Union[Affinity, _Mapping]] = ..., buckets: _Optional[_Union[Buckets, _Mapping]] = ...) -> None: ...
+    extreme: Extreme
+    counts: ValueCounts
+    latest_ms: int
+    def __init__(self, total: _Optional[_Union[Total, _Mapping]] = ..., moment: _Optional[_Union[Moment, _Mapping]] = ..., values: _Optional[_Union[ValueSet, _Mapping]] = ..., affinity: _Optional[_Union[Affinity, _Mapping]] = ..., buckets: _Optional[_Union[Buckets, _Mapping]] = ..., extreme: _Optional[_Union[Extreme, _Mapping]] = ..., counts: _Optional[_Union[ValueCounts, _Mapping]] = ..., latest_ms: _Optional[int] = ...) -> None: ...
 
 class Total(_message.Message):
-    __slots__ = ("count", "sum")
+    __slots__ = ("count", "sum", "rest")
     COUNT_FIELD_NUMBER: _ClassVar[int]
     SUM_FIELD_NUMBER: _ClassVar[int]
+    REST_FIELD_NUMBER: _ClassVar[int]
     count: int
     sum: float
-    def __init__(self, count: _Optional[int] = ..., sum: _Optional[float] = ...) -> None: ...
+    rest: _containers.RepeatedScalarFieldContainer[float]
+    def __init__(self, count: _Optional[int] = ..., sum: _Optional[float] = ..., rest: _Optional[_Iterable[float]] = ...) -> None: ...
+
+class Extreme(_message.Message):
+    __slots__ = ("extreme",)
+    EXTREME_FIELD_NUMBER: _ClassVar[int]
+    extreme: float
+    def __init__(self, extreme: _Optional[float] = ...) -> None: ...
+
+class ValueCounts(_message.Message):
+    __slots__ = ("counts",)
+    class CountsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    COUNTS_FIELD_NUMBER: _ClassVar[int]
+    counts: _containers.ScalarMap[str, int]
+    def __init__(self, counts: _Optional[_Mapping[str, int]] = ...) -> None: ...
 
 class Moment(_message.Message):
     __slots__ = ("value", "timestamp_ms", "message_id")
@@ -254,16 +281,29 @@ class Buckets(_message.Message):
     def __init__(self, buckets: _Optional[_Iterable[_Union[Bucket, _Mapping]]] = ...) -> None: ...
 
 class Bucket(_message.Message):
-    __slots__ = ("index", "count", "sum", "values")
+    __slots__ = ("index", "count", "sum", "values", "rest", "extreme", "counts")
+    class CountsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
     INDEX_FIELD_NUMBER: _ClassVar[int]
     COUNT_FIELD_NUMBER: _ClassVar[int]
     SUM_FIELD_NUMBER: _ClassVar[int]
     VALUES_FIELD_NUMBER: _ClassVar[int]
+    REST_FIELD_NUMBER: _ClassVar[int]
+    EXTREME_FIELD_NUMBER: _ClassVar[int]
+    COUNTS_FIELD_NUMBER: _ClassVar[int]
     index: int
     count: int
     sum: float
     values: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, index: _Optional[int] = ..., count: _Optional[int] = ..., sum: _Optional[float] = ..., values: _Optional[_Iterable[str]] = ...) -> None: ...
+    rest: _containers.RepeatedScalarFieldContainer[float]
+    extreme: float
+    counts: _containers.ScalarMap[str, int]
+    def __init__(self, index: _Optional[int] = ..., count: _Optional[int] = ..., sum: _Optional[float] = ..., values: _Optional[_Iterable[str]] = ..., rest: _Optional[_Iterable[float]] = ..., extreme: _Optional[float] = ..., counts: _Optional[_Mapping[str, int]] = ...) -> None: ...
 
 class CustomerView(_message.Message):
     __slots__ = ("profile_id", "identity_keys", "version", "traits", "consents", "valid_until_ms", "contacts", "timezone", "lot")

@@ -12,7 +12,8 @@ from wayline.catalog.examples import example_path
 from wayline.catalog.load import load
 from wayline.v1 import events_pb2, profile_pb2
 from wayline_decision.core.compile import compile_plan
-from wayline_decision.core.decide import Decision, Personalisation, Question, decide
+from wayline_decision.core.decide import decide
+from wayline_decision.core.decision import Decision, Personalisation, Question
 from wayline_decision.core.known import Situation
 from wayline_decision.core.score import models_for
 from wayline_decision.views import Entry

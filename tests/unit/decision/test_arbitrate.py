@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.support.decisions import a_model, a_plan, a_question, an_action, chosen, decided
 
 from wayline_decision.core.arbitrate import context_weights, order_of, rank, ranked
-from wayline_decision.core.decide import Chosen
+from wayline_decision.core.decision import Chosen
 from wayline_decision.core.explain import dropped
 from wayline_decision.core.plan import Plan, Stage
 from wayline_decision.core.score import models_for
@@ -45,7 +45,7 @@ def test_levers_stand_at_every_level_and_multiply() -> None:
     ]
     plan = a_plan([], issues=issues)
     found = decided(plan, a_question(plan, slots=2)).placements[0].chosen
-    assert [one.lever for one in found] == [30.0, 1.0]
+    assert [one.arithmetic.lever for one in found] == [30.0, 1.0]
 
 
 # The formula
@@ -89,9 +89,9 @@ def test_a_formula_ranks_what_thompson_sampling_draws() -> None:
 def test_with_little_evidence_a_propensity_leans_on_the_base_rate() -> None:
     plan = a_plan([an_action("a", propensity=ASKS)], arbitration={"smoothing": {"evidence": 50}})
     one = first(plan, [a_model(plan, {"": 0.9}, evidence=[(50, 45)])])
-    assert one.propensity == pytest.approx(0.5)
-    assert one.unsmoothed == pytest.approx(0.9)
-    assert one.priority == pytest.approx(0.5)
+    assert one.arithmetic.propensity == pytest.approx(0.5)
+    assert one.arithmetic.unsmoothed == pytest.approx(0.9)
+    assert one.arithmetic.priority == pytest.approx(0.5)
 
 
 def test_with_much_evidence_it_is_the_models() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.support.decisions import NOW, a_plan, a_question, an_action, chosen, decided
 
 from wayline_decision.core.contact import Met
-from wayline_decision.core.decide import Decision, Limits
+from wayline_decision.core.decision import Decision, Limits
 from wayline_decision.core.explain import dropped
 from wayline_decision.core.plan import Plan, Stage
 

@@ -9,7 +9,7 @@ import pytest
 from tests.support.decisions import NOW, a_model, a_plan, a_question, an_action, chosen, decided
 
 from wayline_decision.core.contact import Met
-from wayline_decision.core.decide import Decision
+from wayline_decision.core.decision import Decision
 from wayline_decision.core.plan import Plan
 
 NOW_MS = int(NOW.timestamp() * 1_000)
@@ -91,7 +91,7 @@ def test_a_random_propensity_lets_each_win_by_the_rest_of_the_formula() -> None:
 def test_a_random_propensity_is_logged_as_what_it_is() -> None:
     decision = decided(plan := in_arm("random_propensity"), a_question(plan, seed=5))
     one = decision.placements[0].chosen[0]
-    assert one.propensity not in (0.1, 0.5, 0.2)
+    assert one.arithmetic.propensity not in (0.1, 0.5, 0.2)
     assert one.selection_probability is None
 
 

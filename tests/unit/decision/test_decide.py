@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from tests.support.decisions import NOW, a_model, a_plan, a_question, an_action, chosen, decided
 
 from wayline_decision.core.contact import Met
-from wayline_decision.core.decide import Decision, Limits, Personalisation, decide
+from wayline_decision.core.decide import decide
+from wayline_decision.core.decision import Decision, Limits, Personalisation
 from wayline_decision.core.explain import dropped
 from wayline_decision.core.plan import Plan, Stage
 from wayline_decision.core.score import models_for
@@ -31,8 +32,13 @@ def why(plan: Plan, decision: Decision, action: str) -> tuple[Stage, str]:
 def test_the_priority_is_propensity_times_context_times_value_times_lever() -> None:
     plan = a_plan([an_action("a", propensity=0.2, context_weight=3, value=10, lever=0.5)])
     one = decided(plan, a_question(plan)).placements[0].chosen[0]
-    assert (one.propensity, one.context, one.value, one.lever) == (0.2, 3.0, 10.0, 0.5)
-    assert one.priority == pytest.approx(3.0)
+    assert (one.arithmetic.propensity, one.arithmetic.context, one.arithmetic.value, one.arithmetic.lever) == (
+        0.2,
+        3.0,
+        10.0,
+        0.5,
+    )
+    assert one.arithmetic.priority == pytest.approx(3.0)
 
 
 def test_the_higher_priority_wins() -> None:
@@ -437,7 +443,7 @@ def test_elsewhere_than_in_the_area_under_test_the_profile_is_not_used() -> None
     rest = decided(plan, a_question(plan, "list", slots=3, **question), [model])
     assert chosen(plan, hero) == ["personal", "scored", "plain"]
     assert chosen(plan, rest) == ["plain", "scored"]
-    assert {one.source for one in rest.placements[0].chosen} == {"catalogue"}
+    assert {one.arithmetic.source for one in rest.placements[0].chosen} == {"catalogue"}
 
 
 def test_one_response_may_know_the_customer_in_one_place_and_not_in_the_other() -> None:
@@ -624,7 +630,7 @@ def test_a_model_scores_the_actions_that_ask_for_it_and_no_others() -> None:
     plan = a_plan([an_action("a", propensity=asks), an_action("b", propensity=asks), an_action("c", propensity=0.3)])
     model = a_model(plan, {"b": 0.7, "": 0.5, "c": 0.9})
     decision = decided(plan, a_question(plan, slots=3), [model])
-    propensities = {plan.rows[one.row].action_id: one.propensity for one in decision.placements[0].chosen}
+    propensities = {plan.rows[one.row].action_id: one.arithmetic.propensity for one in decision.placements[0].chosen}
     assert propensities == pytest.approx({"a": 0.5, "b": 0.7, "c": 0.3})
 
 

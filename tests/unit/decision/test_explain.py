@@ -12,7 +12,7 @@ from tests.support.worlds import MODEL, OTHER, Shop, a_full_catalog, a_full_mode
 
 from wayline_decision.anew import decide_anew
 from wayline_decision.core.contact import Met
-from wayline_decision.core.decide import UNLIMITED, Decision, Limits
+from wayline_decision.core.decision import UNLIMITED, Decision, Limits
 from wayline_decision.core.explain import Dropped, dropped, funnel
 from wayline_decision.core.plan import Plan, Stage
 

@@ -11,7 +11,7 @@ from scipy.stats import chisquare
 from tests.support.decisions import a_plan, a_question, an_action, decided
 
 from wayline_decision.core.company import Company
-from wayline_decision.core.decide import Decision
+from wayline_decision.core.decision import Decision
 from wayline_decision.core.odds import first_slot_distribution, selection_probabilities, slot_distribution
 from wayline_decision.core.plan import Plan
 

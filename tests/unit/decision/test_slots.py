@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.support.decisions import a_model, a_plan, a_question, an_action, chosen, decided
 
-from wayline_decision.core.decide import Decision
+from wayline_decision.core.decision import Decision
 from wayline_decision.core.explore import logit, spread
 from wayline_decision.core.hindsight import thompson_distribution
 from wayline_decision.core.plan import Plan
@@ -139,7 +139,7 @@ def test_each_action_of_a_group_that_is_there_lowers_the_next_of_the_group() -> 
 
 def test_diversity_does_not_change_what_the_priority_is_said_to_be() -> None:
     plan = a_plan([an_action("a", value=10), an_action("b", value=9)], placements=placed(diversity=0.5))
-    assert [one.priority for one in hero(plan, slots=2).placements[0].chosen] == pytest.approx([1.0, 0.9])
+    assert [one.arithmetic.priority for one in hero(plan, slots=2).placements[0].chosen] == pytest.approx([1.0, 0.9])
 
 
 def test_full_diversity_still_fills_the_slots_when_only_one_group_is_left() -> None:
@@ -201,8 +201,11 @@ def test_actions_win_a_slot_as_often_as_their_logged_chance_says(method: str, di
 
 
 @pytest.mark.parametrize("method", ["epsilon_greedy", "squarecb"])
-def test_the_chances_of_all_rankings_of_a_page_sum_to_one(method: str) -> None:
-    """The chance of a ranking is the product over its slots, over two placements, three priorities and an exclusion."""
+@pytest.mark.parametrize("bundled", [False, True])
+def test_the_chances_of_all_rankings_of_a_page_sum_to_one(method: str, bundled: bool) -> None:
+    """The chance of a ranking is the product over its slots: over two placements, three priorities and an exclusion,
+    with a bundle and a cap that is shared, or without.
+    """
     offers = [
         an_action(name, treatments=EVERYWHERE, **fields)
         for name, fields in {
@@ -217,7 +220,11 @@ def test_the_chances_of_all_rankings_of_a_page_sum_to_one(method: str) -> None:
     plan = a_plan(
         offers,
         placements=placed(exploration={"method": method, "epsilon": 0.9, "gamma": 1}),
-        arbitration={"exclusions": [{"id": "x", "actions": ["a", "b"]}]},
+        arbitration={
+            "exclusions": [{"id": "x", "actions": ["a", "b"]}],
+            "bundles": [{"id": "y", "actions": ["a", "d"]}] if bundled else [],
+        },
+        contact={"caps": {"limit": 3, "window": "1d", "per": "customer"}} if bundled else {},
     )
     found: dict[tuple[str, ...], float] = {}
     for seed in range(SEEDS // 4):
@@ -328,7 +335,7 @@ def test_a_context_weight_without_bounds_leaves_chances_that_are_chances(method:
     for seed in range(100):
         decision = hero(plan, seed, slots=3)
         assert all(one is not None and 0.0 < one <= 1.0 for one in chances(decision))
-        assert all(math.isfinite(one.priority) for one in decision.placements[0].chosen)
+        assert all(math.isfinite(one.arithmetic.priority) for one in decision.placements[0].chosen)
 
 
 def test_an_infinite_context_weight_of_an_action_that_is_worth_nothing_does_not_put_it_first() -> None:

@@ -9,13 +9,17 @@ from google.protobuf.json_format import MessageToDict
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.decisions import NOW, a_plan, a_question, an_action, decided
+from tests.support.engines import a_request
 
 from wayline.v1 import decision_pb2, profile_pb2
 from wayline_decision import wire
+from wayline_decision.codec import Situations, read_request
 from wayline_decision.core.contact import Met
-from wayline_decision.core.decide import Chosen, Decision, Personalisation
+from wayline_decision.core.decision import Chosen, Decision, Personalisation
 from wayline_decision.core.experiments import AS_EVERYBODY, Assignment
+from wayline_decision.core.known import Arithmetic
 from wayline_decision.core.plan import Plan
+from wayline_decision.fallback import OUT_OF_TIME, FellBack
 from wayline_decision.wire import Particulars, Writer
 
 HERO_LIST_OFFER = ["hero", "list", "offer"]
@@ -130,6 +134,18 @@ def test_in_quiet_hours_not_even_a_fallback_goes_out() -> None:
     assert not placement.HasField("fallback")
 
 
+def test_in_quiet_hours_not_even_the_fallback_of_a_decision_that_was_not_made_goes_out() -> None:
+    """The breaker is open, or time ran out: the clock on the wall is known all the same."""
+    plan = a_plan(
+        [an_action("a", treatments=[{"id": "t", "placements": ["offer"]}])],
+        channels={"web": {}, "mail": {"direction": "outbound", "quiet_hours": {"from": "00:00", "to": "23:59"}}},
+    )
+    asked = read_request(a_request("ada", "offer", "hero"), b"", plan, Situations(plan.schema))
+    offer, hero = FellBack(plan, asked, "f" * 32, NOW, False, OUT_OF_TIME).response().placements
+    assert not offer.HasField("fallback")
+    assert hero.HasField("fallback")
+
+
 def test_a_decision_without_consent_says_so() -> None:
     assert list(answered(consents={"personalisation": False}).reasons) == ["contextual: no consent for personalisation"]
 
@@ -158,14 +174,16 @@ def chosen_rows(draw: st.DrawFn) -> Chosen:
     row = draw(st.integers(0, len(PLAN.rows) - 1))
     return Chosen(
         row=row,
-        propensity=draw(finite),
-        context=draw(finite),
-        value=draw(finite),
-        lever=draw(finite),
-        priority=draw(finite),
-        source=draw(st.sampled_from(["catalogue", "model:m@3", "model:" + "x" * 64 + "@123456"])),
+        arithmetic=Arithmetic(
+            propensity=draw(finite),
+            context=draw(finite),
+            value=draw(finite),
+            lever=draw(finite),
+            priority=draw(finite),
+            source=draw(st.sampled_from(["catalogue", "model:m@3", "model:" + "x" * 64 + "@123456"])),
+            unsmoothed=draw(perhaps),
+        ),
         selection_probability=draw(perhaps),
-        unsmoothed=draw(perhaps),
         drawn=draw(perhaps),
         content=draw(st.dictionaries(st.text(max_size=5), st.text(max_size=5) | st.booleans(), max_size=3))
         if row == TEMPLATED
@@ -226,13 +244,13 @@ def a_selection(chosen: Chosen, rank: int) -> decision_pb2.Selection:
         reasons=row.reasons,
         selection_probability=chosen.selection_probability,
         score=decision_pb2.Score(
-            propensity=chosen.propensity,
-            context=chosen.context,
-            value=chosen.value,
-            lever=chosen.lever,
-            priority=chosen.priority,
-            propensity_source=chosen.source,
-            unsmoothed_propensity=chosen.unsmoothed,
+            propensity=chosen.arithmetic.propensity,
+            context=chosen.arithmetic.context,
+            value=chosen.arithmetic.value,
+            lever=chosen.arithmetic.lever,
+            priority=chosen.arithmetic.priority,
+            propensity_source=chosen.arithmetic.source,
+            unsmoothed_propensity=chosen.arithmetic.unsmoothed,
             drawn_propensity=chosen.drawn,
         ),
     )
@@ -284,8 +302,8 @@ def test_a_record_is_what_protobuf_would_write(
                 placement=one.placement.id,
                 action=row.action_id,
                 treatment=row.treatment_id,
-                priority=chosen.priority,
-                propensity=chosen.propensity,
+                priority=chosen.arithmetic.priority,
+                propensity=chosen.arithmetic.propensity,
                 selection_probability=chosen.selection_probability,
             )
     assert decision_pb2.DecisionRecord.FromString(data) == expected

@@ -86,9 +86,7 @@ def compile_plan(catalog: Catalog, revision: int) -> Plan:
         action_of=np.array([row.action for row in rows], np.intp),
         base_propensity=np.array([action.propensity.base for action in actions], np.float64),
         value=value,
-        values=tuple(value.tolist()),
         lever=lever,
-        levers=tuple(lever.tolist()),
         worth=value**exponents.value * lever**exponents.lever,
         context_weight=np.array(
             [1.0 if isinstance(action.context_weight, str) else action.context_weight for action in actions], np.float64

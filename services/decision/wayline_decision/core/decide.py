@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from enum import IntEnum
 from functools import partial
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -13,16 +12,24 @@ import numpy as np
 
 from wayline.catalog.templates import RenderError
 from wayline_decision.core.arbitrate import above
-from wayline_decision.core.bitset import bits, indices_of, rows_where
+from wayline_decision.core.bitset import indices_of, rows_where
 from wayline_decision.core.company import Company
 from wayline_decision.core.contact import Met, Verdict, promised
 from wayline_decision.core.controls import BY_LOT, under
-from wayline_decision.core.experiments import AS_EVERYBODY, Assignment
-from wayline_decision.core.known import Known, Situation, Standing
+from wayline_decision.core.decision import (
+    UNLIMITED,
+    Chosen,
+    Content,
+    Decision,
+    Filled,
+    Limits,
+    Personalisation,
+    Question,
+)
+from wayline_decision.core.known import Arithmetic, Known, Situation, Standing
 from wayline_decision.core.maturity import reached, share_of
 from wayline_decision.core.noise import children
 from wayline_decision.core.plan import Floats, PlacementPlan, Plan, Stage
-from wayline_decision.core.schedule import ScheduleVerdict
 from wayline_decision.core.score import CATALOGUE, Models, Scored
 from wayline_decision.core.screen import Screened, eligible, forced, judge, screen
 from wayline_decision.core.slots import GREEDY, Choice, Contest, Dice, fill
@@ -30,103 +37,6 @@ from wayline_decision.core.standing import Subject, standing_by, standings
 from wayline_decision.core.timetable import zone_named
 
 _WITHOUT_TIERS = ("random", "propensity")
-Content = Mapping[str, Any]
-
-
-class Personalisation(IntEnum):
-    """How personal a decision is. The names are those of the contract."""
-
-    FULL = 1
-    UNKNOWN_CUSTOMER = 2
-    NO_CONSENT = 3
-    UNAVAILABLE = 4
-
-
-class Question(NamedTuple):
-    """One request. `known` None: the customer is not known, or could not be read (`reachable` False)."""
-
-    placements: Sequence[tuple[PlacementPlan, int]]
-    """With the number of slots to fill."""
-    situation: Situation
-    known: Known | None
-    reachable: bool = True
-    lot: bytes = b""
-    """What experiments draw by; 16 bytes."""
-    assignment: Assignment = AS_EVERYBODY
-    seed: int = 0
-    """Of all that is random, up to 64 bits."""
-    recorded: bytes | None = None
-    """The propensities of a record that is decided anew: see `Decision.recorded`."""
-
-
-class Limits(NamedTuple):
-    """What other decisions have left: asked for when a decision is made, since the one before may have taken it."""
-
-    exhausted: int = 0
-    """The rows whose budget is used up, as a bit set."""
-    reserved: Sequence[Met] = ()
-    """Contacts that were promised to the customer and that the profile does not show yet."""
-
-
-UNLIMITED = Limits()
-
-
-class Chosen(NamedTuple):
-    """A row in a slot, with the arithmetic of its score."""
-
-    row: int
-    propensity: float
-    context: float
-    value: float
-    lever: float
-    priority: float
-    source: str
-    selection_probability: float | None = 1.0
-    unsmoothed: float | None = None
-    drawn: float | None = None
-    content: Mapping[str, Any] | None = None
-    """Rendered for this customer; None: it is the row's."""
-
-
-class Filled(NamedTuple):
-    """One placement: what was chosen, and all that an explanation needs."""
-
-    placement: PlacementPlan
-    chosen: tuple[Chosen, ...]
-    denied_purpose: str | None
-    subject: Subject
-    """Whom its rules and models saw."""
-    screened: Screened
-    standing: Standing
-    barred: tuple[tuple[Stage, int], ...] = ()
-    """By stage, the rows that it dropped, as bit sets; a row may be in several."""
-    contest: Contest | None = None
-    """For its slots; None: nothing could have stood in them."""
-    choices: Sequence[Choice] = ()
-    """Who won the slots."""
-    quiet: bool = False
-    """Nothing goes out on the channel now, not even a fallback."""
-    unrendered: int = 0
-    """The rows whose content could not be rendered for this customer, as a bit set."""
-
-
-class Decision(NamedTuple):
-    """Everything that came out, and what an explanation needs beside it."""
-
-    personalisation: Personalisation
-    placements: tuple[Filled, ...]
-    failures: tuple[str, ...]
-    now: datetime
-    question: Question
-    models: Models
-    limits: Limits
-    assignment: Assignment = AS_EVERYBODY
-    contact: Verdict | None = None
-    schedule: ScheduleVerdict | None = None
-    recorded: bytes = b""
-    """The propensities, before smoothing, of the actions that were candidates in some placement: little-endian float32,
-    by action id. Empty: no model scored.
-    """
 
 
 def decide(
@@ -141,7 +51,8 @@ def decide(
         now: the time by which rules are judged.
         limits: what other decisions have left, the same for all of them.
     """
-    return [conclude(plan, models, one, now, limits) for one in prepare(plan, models, questions, now)]
+    ready = prepare(plan, models, questions, [now] * len(questions))
+    return [conclude(plan, models, one, now, limits) for one in ready]
 
 
 class Prepared(NamedTuple):
@@ -153,18 +64,14 @@ class Prepared(NamedTuple):
     standing: Standing
 
 
-def prepare(plan: Plan, models: Models, questions: Sequence[Question], now: datetime) -> list[Prepared]:
-    """Score; `conclude` does the rest, one after the other."""
+def prepare(plan: Plan, models: Models, questions: Sequence[Question], times: Sequence[datetime]) -> list[Prepared]:
+    """Score, each question at its own time; `conclude` does the rest, one after the other."""
     modes = [_personalisation(plan, question) for question in questions]
-    # Rules know the time in whole seconds: those on the time alone are judged once for all requests of a second.
-    second = now.replace(microsecond=0)
     subjects = [
-        _subject(plan, question.known if mode is Personalisation.FULL else None, question.situation, second)
-        for question, mode in zip(questions, modes, strict=True)
+        _subject(plan, question.known if mode is Personalisation.FULL else None, question.situation, now)
+        for question, mode, now in zip(questions, modes, times, strict=True)
     ]
-    return [
-        Prepared(*one) for one in zip(questions, modes, subjects, standings(plan, models, subjects, now), strict=True)
-    ]
+    return [Prepared(*one) for one in zip(questions, modes, subjects, standings(plan, models, subjects), strict=True)]
 
 
 def conclude(plan: Plan, models: Models, prepared: Prepared, now: datetime, limits: Limits) -> Decision:
@@ -182,9 +89,11 @@ def _personalisation(plan: Plan, question: Question) -> Personalisation:
     return Personalisation.FULL
 
 
-def _subject(plan: Plan, known: Known | None, situation: Situation, second: datetime) -> Subject:
+def _subject(plan: Plan, known: Known | None, situation: Situation, now: datetime) -> Subject:
     seen = known or plan.nobody
-    return Subject(seen, situation, partial(plan.rule_compiler.activation, seen.facts, situation.context, second))
+    # Rules know the time in whole seconds: those on the time alone are judged once for all requests of a second.
+    second = now.replace(microsecond=0)
+    return Subject(seen, situation, partial(plan.rule_compiler.activation, seen.facts, situation.context, second), now)
 
 
 def _control_seeds(seed: int) -> list[int]:
@@ -202,6 +111,17 @@ class _Seen(NamedTuple):
     subject: Subject
     screened: Screened
     standing: Standing
+
+
+class _Rendered(NamedTuple):
+    """A placement with its contents."""
+
+    contest: Contest
+    choices: list[Choice]
+    contents: Mapping[int, Content]
+    """By row, of those that have a template."""
+    unrendered: int
+    """The rows that were left out, as a bit set."""
 
 
 class _Conclusion:
@@ -294,49 +214,57 @@ class _Conclusion:
             return Filled(placement, (), None, *seen, barred, quiet=quiet)
         gate = self._gate(placement) if plan.contact.pooled else None
         contest = Contest(placement, slots, open_, first, self._exploration(placement), self._tiers(), gate)
-        contest, choices, contents = self._rendered(contest, seen)
+        contest, choices, contents, unrendered = self._rendered(contest, seen)
         if plan.contact.pooled:
             self._promised += self._as_promised(placement, [one.row for one in choices])
-        chosen = tuple(self._chosen(one, seen.standing, contents.get(one.row)) for one in choices)
-        return Filled(placement, chosen, None, *seen, barred, contest, choices, unrendered=open_ & ~contest.open)
+        chosen = tuple(
+            self._chosen(one, seen.standing, contents.get(one.row)) for one in choices if not unrendered >> one.row & 1
+        )
+        return Filled(placement, chosen, None, *seen, barred, contest, choices, unrendered=unrendered)
 
     def _tiers(self) -> tuple[int, ...]:
         """By lot or by propensity alone, priorities of the catalogue count for nothing."""
         return (self._plan.everything,) if self._control in _WITHOUT_TIERS else self._plan.tiers
 
-    def _rendered(self, contest: Contest, seen: _Seen) -> tuple[Contest, list[Choice], dict[int, Content]]:
+    def _rendered(self, contest: Contest, seen: _Seen) -> _Rendered:
         """The slots filled, with the content of those rows that have a template.
 
         A row whose content cannot be rendered for this customer is left out, and the slots are filled without it. Where
-        lots are drawn, all candidates are rendered first: who cannot stand in the slot must not have a chance of it.
+        lots are drawn its slot stays empty: a second draw would make the chances of the first one wrong, and to render
+        all candidates before would cost more than the rest of the decision.
         """
         contents: dict[int, Content] = {}
         if not self._plan.dynamic:
-            return contest, fill(self._plan, seen.standing, contest, self._company, self._dice), contents
-        if contest.exploration.method != "none":
-            contest = self._without_broken(contest, bits(contest.open), seen, contents)
+            choices = fill(self._plan, seen.standing, contest, self._company, self._dice)
+            return _Rendered(contest, choices, contents, 0)
+        open_ = contest.open
         while True:
             company = self._company.copy()
             choices = fill(self._plan, seen.standing, contest, company, self._dice)
-            whole = self._without_broken(contest, [one.row for one in choices], seen, contents)
-            if whole is contest:
+            broken = self._broken(choices, seen, contents)
+            if not broken or contest.exploration.method != "none":
                 self._company = company
-                return contest, choices, contents
-            contest = whole
+                return _Rendered(contest, choices, contents, open_ & ~contest.open | broken)
+            contest = contest._replace(open=contest.open & ~broken, forced=contest.forced & ~broken)
 
-    def _without_broken(
-        self, contest: Contest, rows: Iterable[int], seen: _Seen, contents: dict[int, Content]
-    ) -> Contest:
-        """The contest without those of `rows` whose content cannot be rendered; `contents` grows by all others'."""
+    def _broken(self, choices: Sequence[Choice], seen: _Seen, contents: dict[int, Content]) -> int:
+        """The rows whose content cannot be rendered, and the rest of their bundles, as a bit set; `contents` grows by
+        those of all others.
+        """
+        failed: list[int] = []
+        for row in (one.row for one in choices if one.row not in contents):
+            content = self._content(row, seen.subject)
+            if content is None:
+                failed.append(row)
+            else:
+                contents[row] = content
+        actions = {self._plan.rows[row].action for row in failed}
+        actions.update(*(self._plan.company.bundles.get(action, ()) for action in tuple(actions)))
         broken = 0
-        for row in rows:
-            if row not in contents:
-                content = self._content(row, seen.subject)
-                if content is None:
-                    broken |= 1 << row
-                else:
-                    contents[row] = content
-        return contest._replace(open=contest.open & ~broken, forced=contest.forced & ~broken) if broken else contest
+        for one in choices if failed else ():
+            if self._plan.rows[one.row].action in actions:
+                broken |= 1 << one.row
+        return broken
 
     def _content(self, at: int, subject: Subject) -> Content | None:
         """Rendered for this customer; {} when it is the same for everybody; None: it cannot be."""
@@ -367,8 +295,8 @@ class _Conclusion:
         if placement.personal or self._subject.known is self._plan.nobody:
             return _Seen(self._subject, self._screened, self._standing)
         if self._aside is None:
-            nobody = _subject(self._plan, None, self._question.situation, self._second)
-            standing = standings(self._plan, self._models, [nobody], self._now)[0]
+            nobody = _subject(self._plan, None, self._question.situation, self._now)
+            standing = standings(self._plan, self._models, [nobody])[0]
             if self._control is not None:
                 standing = under(self._control, self._plan, standing, _control_seeds(self._question.seed)[1])
             self._aside = _Seen(nobody, self._screen(nobody), standing)
@@ -450,20 +378,23 @@ class _Conclusion:
         return rows
 
     def _chosen(self, choice: Choice, standing: Standing, content: Content | None) -> Chosen:
-        plan, action = self._plan, self._plan.rows[choice.row].action
-        return Chosen(
-            choice.row,
-            standing.propensity.item(action),
-            standing.weights.item(action),
-            plan.values[action],
-            plan.levers[action],
-            standing.row_priority.item(choice.row),
-            standing.sources.get(action, CATALOGUE),
-            # The chance of those that stand by propensities by lot is known in hindsight only.
-            None if self._control == "random_propensity" else choice.selection_probability,
-            standing.raw.item(action) if plan.arbitration.smoothing is not None else None,
-            choice.drawn,
-            content or None,
+        arithmetic = standing.arithmetic.get(choice.row)
+        if arithmetic is None:
+            arithmetic = standing.arithmetic[choice.row] = self._arithmetic(choice.row, standing)
+        # The chance of those that stand by propensities by lot is known in hindsight only.
+        chance = None if self._control == "random_propensity" else choice.selection_probability
+        return Chosen(choice.row, arithmetic, chance, choice.drawn, content or None)
+
+    def _arithmetic(self, row: int, standing: Standing) -> Arithmetic:
+        plan, action = self._plan, self._plan.rows[row].action
+        return Arithmetic(
+            propensity=standing.propensity.item(action),
+            context=standing.weights.item(action),
+            value=plan.value.item(action),
+            lever=plan.lever.item(action),
+            priority=standing.row_priority.item(row),
+            source=standing.sources.get(action, CATALOGUE),
+            unsmoothed=standing.raw.item(action) if plan.arbitration.smoothing is not None else None,
         )
 
     def _local(self, subject: Subject) -> datetime:

@@ -16,7 +16,7 @@ import numpy as np
 from wayline_decision.core.bitset import bits
 from wayline_decision.core.company import Company
 from wayline_decision.core.contact import Met, promised
-from wayline_decision.core.decide import Decision, Filled
+from wayline_decision.core.decision import Decision, Filled
 from wayline_decision.core.maturity import lot_numbers, share_of
 from wayline_decision.core.nearest import Changes
 from wayline_decision.core.outranked import outranked

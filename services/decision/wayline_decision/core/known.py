@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -39,11 +40,28 @@ class Race(NamedTuple):
     """The priority at propensity 1, for the product formula; as exact as the draws that it is multiplied with."""
 
 
+@dataclass(slots=True)
+class Arithmetic:
+    """The arithmetic of a row's score for one customer."""
+
+    propensity: float
+    context: float
+    value: float
+    lever: float
+    priority: float
+    source: str
+    unsmoothed: float | None = None
+    """The propensity before smoothing; None: nothing is smoothed."""
+    encoded: tuple[bytes, bytes] | None = field(default=None, compare=False, repr=False)
+    """As answers and as records hold it, once it was written."""
+
+
 class Standing:
     """How all rows stand with one customer, before conditions: the arithmetic and the ranking."""
 
     __slots__ = (
         "above",
+        "arithmetic",
         "evidence",
         "failures",
         "models",
@@ -95,6 +113,8 @@ class Standing:
         """All rows, the highest priority of the highest tier first; None: not ranked yet."""
         self.above: dict[float, int] = {}
         """Threshold to the rows whose priority reaches it, as bit sets."""
+        self.arithmetic: dict[int, Arithmetic] = {}
+        """By row, of those that were chosen before."""
         self.races: dict[tuple[int, int], Race] = {}
         """The latest bit sets of candidates, with what is drawn from."""
         self.recorded: tuple[int, bytes] | None = None

@@ -13,7 +13,7 @@ import numpy as np
 from wayline.catalog.arbitration import Exploration
 from wayline_decision.core.arbitrate import priorities
 from wayline_decision.core.company import Company
-from wayline_decision.core.decide import Decision, Filled
+from wayline_decision.core.decision import Decision, Filled
 from wayline_decision.core.explore import Drawn, distribution
 from wayline_decision.core.hindsight import DRAWS, thompson_distribution, thompson_estimate
 from wayline_decision.core.known import Floats, Race, Standing

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wayline_decision.core.decide import Decision, Filled
+from wayline_decision.core.decision import Decision, Filled
 from wayline_decision.core.plan import Plan
 
 

@@ -125,12 +125,8 @@ class Plan:
     """[A] the catalogue's own chance to accept."""
     value: Floats
     """[A]"""
-    values: tuple[float, ...]
-    """The same: one of them is read in a third of the time."""
     lever: Floats
     """[A] the product of the levers of issue, group and action."""
-    levers: tuple[float, ...]
-    """The same."""
     worth: Floats
     """[A] value^w3 * lever^w4, which no request changes."""
     context_weight: Floats

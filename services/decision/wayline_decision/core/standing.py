@@ -34,15 +34,18 @@ class Subject(NamedTuple):
     known: Known
     situation: Situation
     activation: Callable[[], Any]
+    """All that rules see; they know the time in whole seconds."""
+    now: datetime
+    """As models see it."""
 
 
-def standings(plan: Plan, models: Models, subjects: Sequence[Subject], now: datetime) -> list[Standing]:
+def standings(plan: Plan, models: Models, subjects: Sequence[Subject]) -> list[Standing]:
     """How all rows stand with each customer: as kept with the view, where no request changes it."""
     if not models.lasting:
-        return _stand(plan, models, subjects, now)
+        return _stand(plan, models, subjects)
     missing = [one for one in subjects if one.known.standing is None or one.known.standing.models is not models]
     if missing:
-        for one, standing in zip(missing, _stand(plan, models, missing, now), strict=True):
+        for one, standing in zip(missing, _stand(plan, models, missing), strict=True):
             standing.order = order_of(plan, standing.row_priority)
             # A model that failed may answer the next time: keep nothing of it.
             standing.models = None if standing.failures else models
@@ -55,8 +58,8 @@ def standing_by(plan: Plan, models: Models, subject: Subject, scored: Scored) ->
     return _stand_by(plan, models, [subject], scored)[0]
 
 
-def _stand(plan: Plan, models: Models, subjects: Sequence[Subject], now: datetime) -> list[Standing]:
-    return _stand_by(plan, models, subjects, _score(plan, models.in_use, subjects, now))
+def _stand(plan: Plan, models: Models, subjects: Sequence[Subject]) -> list[Standing]:
+    return _stand_by(plan, models, subjects, _score(plan, models.in_use, subjects))
 
 
 def _stand_by(plan: Plan, models: Models, subjects: Sequence[Subject], scored: Scored) -> list[Standing]:
@@ -84,14 +87,14 @@ def _weights(plan: Plan, subject: Subject) -> Floats:
     return context_weights(plan, lasting)
 
 
-def _score(plan: Plan, in_use: Sequence[ModelInUse], subjects: Sequence[Subject], now: datetime) -> Scored:
+def _score(plan: Plan, in_use: Sequence[ModelInUse], subjects: Sequence[Subject]) -> Scored:
     """Score whom we may know; everyone else keeps the catalogue's base rates."""
     personal = [at for at, subject in enumerate(subjects) if subject.known is not plan.nobody]
     given: list[tuple[ModelInUse, Floats]] = []
     failures: list[str] = []
     for model in in_use if personal else ():
         try:
-            given.append((model, _probabilities(plan, model, [subjects[at] for at in personal], now)))
+            given.append((model, _probabilities(plan, model, [subjects[at] for at in personal])))
         except Exception as error:  # whatever a foreign model does, a decision is still made
             failures.append(f"model:{model.name}@{model.version} failed: {type(error).__name__}")
     scored = combine(plan, given, failures, len(personal))
@@ -102,18 +105,17 @@ def _score(plan: Plan, in_use: Sequence[ModelInUse], subjects: Sequence[Subject]
     return Scored(propensity, scored.sources, scored.failures)
 
 
-def _probabilities(plan: Plan, model: ModelInUse, subjects: Sequence[Subject], now: datetime) -> Floats:
+def _probabilities(plan: Plan, model: ModelInUse, subjects: Sequence[Subject]) -> Floats:
     """[customers, actions of the model], in one run for all those whose scores are not kept yet."""
     if model.needs_context or len(model.actions) > MAX_KEPT_SCORES:
-        rows = [_encode(plan, model, one.known, one.situation.context, now) for one in subjects]
+        rows = [_encode(plan, model, one, one.situation.context) for one in subjects]
         return probabilities(plan, model, _stack(rows))
-    known = [one.known for one in subjects]
-    missing = [one for one in known if one.scores.get(model.name, _NONE)[0] != model.version]
+    missing = [one for one in subjects if one.known.scores.get(model.name, _NONE)[0] != model.version]
     if missing:
-        rows = [_encode(plan, model, one, None, now) for one in missing]
+        rows = [_encode(plan, model, one, plan.schema.context()) for one in missing]
         for one, scores in zip(missing, probabilities(plan, model, _stack(rows)), strict=True):
-            one.scores[model.name] = (model.version, scores.copy())
-    return _stack([one.scores[model.name][1] for one in known])
+            one.known.scores[model.name] = (model.version, scores.copy())
+    return _stack([one.known.scores[model.name][1] for one in subjects])
 
 
 def _stack(rows: list[NDArray[Any]]) -> NDArray[Any]:
@@ -121,7 +123,7 @@ def _stack(rows: list[NDArray[Any]]) -> NDArray[Any]:
     return rows[0][np.newaxis] if len(rows) == 1 else np.stack(rows)
 
 
-def _encode(plan: Plan, model: ModelInUse, known: Known, context: Any, now: datetime) -> Rows:
-    context = plan.schema.context() if context is None else context
-    activation = plan.compiler.activation(known.traits, context, now) if model.needs_activation else None
-    return model.encode(known.traits, context, activation)
+def _encode(plan: Plan, model: ModelInUse, subject: Subject, context: Any) -> Rows:
+    traits = subject.known.traits
+    activation = plan.compiler.activation(traits, context, subject.now) if model.needs_activation else None
+    return model.encode(traits, context, activation)

@@ -9,16 +9,18 @@ from zoneinfo import available_timezones
 
 from wayline.catalog.contact import Outcome
 from wayline.catalog.fields import Default
-from wayline.catalog.model import AffinityTrait, Catalog, CountTrait, DistinctTrait, MomentTrait, SumTrait
+from wayline.catalog.model import Catalog
+from wayline.catalog.traits import EventTrait
 from wayline.identity import identity_key
 from wayline.v1 import events_pb2, profile_pb2
 from wayline_profile.core.contacts import fold_contacts, outcomes_by_event, united
-from wayline_profile.core.folders import Folder, folders_of, text_of
+from wayline_profile.core.evidence import Folder
+from wayline_profile.core.folders import folders_of
 from wayline_profile.core.identifiers import identifiers_of
+from wayline_profile.core.properties import text_of
 
 MAX_ATTRIBUTES = 200
 MAX_CONSENTS = 50
-_STATEFUL = (CountTrait, SumTrait, MomentTrait, DistinctTrait, AffinityTrait)
 
 Event = events_pb2.Event
 Profile = profile_pb2.Profile
@@ -65,7 +67,7 @@ def definitions_of(catalog: Catalog) -> Definitions:
     folders = folders_of(catalog)
     by_name: dict[str, list[Subscription]] = {}
     for name, trait in catalog.traits.items():
-        if isinstance(trait, _STATEFUL):
+        if isinstance(trait, EventTrait):
             for event in trait.event:
                 by_name.setdefault(event, []).append(Subscription(name, folders[name], trait.where))
     tracks = {name: tuple(wanted) for name, wanted in by_name.items()}

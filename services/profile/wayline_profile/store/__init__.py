@@ -26,10 +26,14 @@ class Counters:
 
 
 class ProfileStore(Protocol):
-    """Profiles, identifiers, message ids, timelines and positions. What is unknown is left out; that is no error."""
+    """Profiles, identifiers, message ids, timelines and positions. What is unknown is left out; that is no error.
+
+    Every method may raise `Retryable`: the store's server did not answer within its time. Nothing was changed then, or
+    a commit was made of which no answer came: the next one is refused, and who starts anew goes on behind it.
+    """
 
     def positions(self) -> dict[int, int]:
-        """Partition to the last sequence that is folded."""
+        """Partition to the last sequence that is folded, as this store read it when it was opened, or wrote it last."""
 
     def counters(self) -> Counters:
         """What was counted, as of the last commit."""
@@ -52,10 +56,11 @@ class ProfileStore(Protocol):
         """Every profile, by ascending id."""
 
     def commit(self, commit: Commit) -> None:
-        """Write a commit, all of it or nothing.
+        """Write a commit, all of it or nothing. It builds on `positions()`, which must still hold for its partitions.
 
         Raises:
-            PositionMoved: the positions in the store are not those that the commit builds on.
+            PositionMoved: they do not: someone else has committed, or the commit goes back. Nothing was written. What
+                this process has read of the store may be old: it must begin anew, from a store that it opens anew.
         """
 
     def sweep(self, *, message_ids_before_ms: int, timeline_before_ms: int, at_most: int) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Collection, Iterator, Sequence
-from hashlib import blake2b
 from heapq import merge as merge_sorted
 from itertools import islice
 from pathlib import Path
@@ -23,6 +22,7 @@ from rocksdict import (
 from wayline.v1 import events_pb2, profile_pb2
 from wayline_profile.core.projector import Commit, TimelineRow
 from wayline_profile.store import Counters, PositionMoved
+from wayline_profile.store.keys import entry_key, message_key
 
 PROFILES, IDENTITIES, MESSAGES, TIMELINE, META = "profiles", "identities", "messages", "timeline", "meta"
 _FAMILIES = (PROFILES, IDENTITIES, MESSAGES, TIMELINE, META)
@@ -76,7 +76,7 @@ class RocksProfileStore:
 
     def seen(self, message_ids: Collection[str]) -> set[str]:
         """See the port."""
-        names = {_message_key(message_id): message_id for message_id in message_ids}
+        names = {message_key(message_id): message_id for message_id in message_ids}
         return {names[key] for key, _ in self._get(MESSAGES, list(names))}
 
     def timeline(
@@ -107,7 +107,7 @@ class RocksProfileStore:
         for key, profile_id in commit.identities.items():
             batch.put(key, bytes.fromhex(profile_id), handles[IDENTITIES])
         for message_id, received_ms in commit.message_ids.items():
-            batch.put(_message_key(message_id), _TIME.pack(received_ms), handles[MESSAGES])
+            batch.put(message_key(message_id), _TIME.pack(received_ms), handles[MESSAGES])
         for row in commit.timeline:
             batch.put(_timeline_key(row), _PLACE.pack(row.partition, row.sequence) + row.data, handles[TIMELINE])
         for partition, sequence in commit.positions.items():
@@ -194,12 +194,8 @@ def _options(cache_bytes: int) -> Options:
     return options
 
 
-def _message_key(message_id: str) -> bytes:
-    return blake2b(message_id.encode(), digest_size=16).digest()
-
-
 def _timeline_key(row: TimelineRow) -> bytes:
-    return row.key + _TIME.pack(row.timestamp_ms + _SIGN) + blake2b(row.message_id.encode(), digest_size=8).digest()
+    return row.key + _TIME.pack(row.timestamp_ms + _SIGN) + entry_key(row.message_id)
 
 
 def _entry(value: bytes) -> profile_pb2.TimelineEntry:

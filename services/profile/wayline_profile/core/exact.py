@@ -1,0 +1,48 @@
+"""Exact sums of floating-point numbers.
+
+19.99 + 5.01 + 0.1 depends on the order in which it is added up, and a profile must not: it has to be the same after a
+merge or a replay, byte for byte. So a sum is kept exactly, as the rounded sum and what the rounding left out. Each part
+is the exact remainder, rounded; so the parts depend on the numbers only, and not on how they came together.
+J. R. Shewchuk, Adaptive Precision Floating-Point Arithmetic, 1997.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from math import fsum
+
+from wayline.v1 import profile_pb2
+
+Summed = profile_pb2.Total | profile_pb2.Bucket
+
+
+def add(cell: Summed, number: float) -> None:
+    """Add a number to the sum of a cell, in place."""
+    held = cell.sum
+    total = held + number
+    part = total - held
+    lost = (held - (total - part)) + (number - part)
+    if lost or cell.rest:
+        _set(cell, [held, *cell.rest, number])
+    else:  # always with whole numbers
+        cell.sum = total
+
+
+def unite(cell: Summed, other: Summed) -> None:
+    """Add the sum of another cell, in place."""
+    _set(cell, [cell.sum, *cell.rest, other.sum, *other.rest])
+
+
+def total_of(cells: Iterable[Summed]) -> float:
+    """The sum of all cells, rounded once."""
+    return fsum(part for cell in cells for part in (cell.sum, *cell.rest))
+
+
+def _set(cell: Summed, parts: list[float]) -> None:
+    heads: list[float] = []
+    # Ends: each head is at most half a unit in the last place of the one before, and all are multiples of 2^-1074.
+    while head := fsum(parts):
+        heads.append(head)
+        parts.append(-head)
+    cell.sum = heads[0] if heads else 0.0
+    cell.rest[:] = heads[1:]

@@ -1,0 +1,66 @@
+"""The first or last value of a property, and how long ago the last event was."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from wayline.catalog.fields import Default
+from wayline.v1 import events_pb2
+from wayline_profile.core.evidence import State, Valued
+from wayline_profile.core.properties import typed
+
+
+@dataclass(frozen=True, slots=True)
+class MomentFolder:
+    """The first or last value, by the event's own time; the message id breaks ties."""
+
+    property_name: str
+    first: bool
+    type: str
+    default: Default | None
+
+    def fold(self, state: State, event: events_pb2.Event, timestamp_ms: int) -> None:
+        """Keep the earlier, or the later."""
+        if self.property_name in event.properties.fields and self._precedes(state, timestamp_ms, event.message_id):
+            state.moment.value.CopyFrom(event.properties.fields[self.property_name])
+            state.moment.timestamp_ms = timestamp_ms
+            state.moment.message_id = event.message_id
+
+    def merge(self, state: State, other: State) -> None:
+        """Keep the earlier, or the later."""
+        if other.HasField("moment") and self._precedes(state, other.moment.timestamp_ms, other.moment.message_id):
+            state.moment.CopyFrom(other.moment)
+
+    def value(self, state: State, now_ms: int) -> Valued:  # noqa: ARG002
+        """The value, if it is of the declared type."""
+        return Valued(typed(state.moment.value, self.type, self.default))
+
+    def _precedes(self, state: State, timestamp_ms: int, message_id: str) -> bool:
+        if not state.HasField("moment"):
+            return True
+        held = (state.moment.timestamp_ms, state.moment.message_id)
+        return (timestamp_ms, message_id) < held if self.first else (timestamp_ms, message_id) > held
+
+
+@dataclass(frozen=True, slots=True)
+class RecencyFolder:
+    """Whole units since the last event. An event that is yet to come, by its own time, was just now."""
+
+    unit_ms: int
+
+    def fold(self, state: State, event: events_pb2.Event, timestamp_ms: int) -> None:  # noqa: ARG002
+        """Keep the later time."""
+        if not state.HasField("latest_ms") or timestamp_ms > state.latest_ms:
+            state.latest_ms = timestamp_ms
+
+    def merge(self, state: State, other: State) -> None:
+        """Keep the later time."""
+        if other.HasField("latest_ms") and (not state.HasField("latest_ms") or other.latest_ms > state.latest_ms):
+            state.latest_ms = other.latest_ms
+
+    def value(self, state: State, now_ms: int) -> Valued:
+        """The whole units that have gone by; one more at the end of the next."""
+        if not state.HasField("latest_ms"):
+            return Valued(None)
+        units = max(0, now_ms - state.latest_ms) // self.unit_ms
+        return Valued(units, state.latest_ms + (units + 1) * self.unit_ms)

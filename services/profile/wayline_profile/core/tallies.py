@@ -1,0 +1,190 @@
+"""Tallies: what is kept of the events in one cell, which is all time, or one bucket of a rolling window.
+
+The messages for both have the same fields, so a tally does not know which of them it is given.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from wayline.v1 import events_pb2
+from wayline_profile.core import exact
+from wayline_profile.core.properties import number_of, text_of
+
+MAX_VALUES = 1_000
+"""At the limit the smallest values are kept. So it does not matter in which order they came, and what is kept of a
+value is whole: one that has given way never comes back."""
+
+Cell = Any
+"""A message of the contract: Total, ValueSet, Extreme, ValueCounts or Bucket."""
+
+
+class Tally(Protocol):
+    """One way to tally."""
+
+    def read(self, event: events_pb2.Event) -> Any:
+        """What the event adds; None when it has nothing to add."""
+
+    def add(self, cell: Cell, taken: Any) -> None:
+        """Take up what `read` gave, in place."""
+
+    def merge(self, cell: Cell, other: Cell) -> None:
+        """Take up another cell, in place."""
+
+    def value(self, cells: Sequence[Cell]) -> Any:
+        """The value over all cells; None when it has none without evidence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many events."""
+
+    def read(self, event: events_pb2.Event) -> Any:  # noqa: ARG002
+        """Every event counts."""
+        return 1
+
+    def add(self, cell: Cell, taken: Any) -> None:
+        """One more."""
+        cell.count += taken
+
+    def merge(self, cell: Cell, other: Cell) -> None:
+        """Add up."""
+        cell.count += other.count
+
+    def value(self, cells: Sequence[Cell]) -> Any:
+        """The number."""
+        return sum(cell.count for cell in cells)
+
+
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """The sum of a numeric property."""
+
+    property_name: str
+
+    def read(self, event: events_pb2.Event) -> Any:
+        """The amount."""
+        return number_of(event, self.property_name)
+
+    def add(self, cell: Cell, taken: Any) -> None:
+        """One event more, and its amount."""
+        cell.count += 1
+        exact.add(cell, taken)
+
+    def merge(self, cell: Cell, other: Cell) -> None:
+        """Add up."""
+        cell.count += other.count
+        exact.unite(cell, other)
+
+    def value(self, cells: Sequence[Cell]) -> Any:
+        """The sum, rounded once."""
+        return exact.total_of(cells)
+
+
+class Average(Sum):
+    """The mean of a numeric property."""
+
+    def value(self, cells: Sequence[Cell]) -> Any:
+        """The sum by the number of events that had an amount."""
+        count = sum(cell.count for cell in cells)
+        return exact.total_of(cells) / count if count else None
+
+
+@dataclass(frozen=True, slots=True)
+class Extreme:
+    """The smallest or greatest value of a numeric property."""
+
+    property_name: str
+    greatest: bool
+
+    def read(self, event: events_pb2.Event) -> Any:
+        """The number."""
+        return number_of(event, self.property_name)
+
+    def add(self, cell: Cell, taken: Any) -> None:
+        """Keep the smaller, or the greater."""
+        if not cell.HasField("extreme") or (taken > cell.extreme if self.greatest else taken < cell.extreme):
+            cell.extreme = taken
+
+    def merge(self, cell: Cell, other: Cell) -> None:
+        """Keep the smaller, or the greater."""
+        if other.HasField("extreme"):
+            self.add(cell, other.extreme)
+
+    def value(self, cells: Sequence[Cell]) -> Any:
+        """The smallest, or the greatest."""
+        extremes = (cell.extreme for cell in cells if cell.HasField("extreme"))
+        return max(extremes, default=None) if self.greatest else min(extremes, default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Distinct:
+    """Different values of a property."""
+
+    property_name: str
+
+    def read(self, event: events_pb2.Event) -> Any:
+        """The value."""
+        return text_of(event, self.property_name)
+
+    def add(self, cell: Cell, taken: Any) -> None:
+        """Into the sorted values, once; at the limit the greatest gives way."""
+        values = cell.values
+        at = bisect_left(values, taken)
+        if at < len(values) and values[at] == taken:
+            return
+        values.insert(at, taken)
+        if len(values) > MAX_VALUES:
+            del values[-1]
+
+    def merge(self, cell: Cell, other: Cell) -> None:
+        """Unite."""
+        for value in other.values:
+            self.add(cell, value)
+
+    def value(self, cells: Sequence[Cell]) -> Any:
+        """How many."""
+        if len(cells) == 1:
+            return len(cells[0].values)
+        return min(MAX_VALUES, len({value for cell in cells for value in cell.values}))
+
+
+@dataclass(frozen=True, slots=True)
+class Frequent:
+    """The value of a property that came most often. Of equals the smaller text."""
+
+    property_name: str
+
+    def read(self, event: events_pb2.Event) -> Any:
+        """The value."""
+        return text_of(event, self.property_name)
+
+    def add(self, cell: Cell, taken: Any) -> None:
+        """Once more."""
+        cell.counts[taken] += 1
+        self._limit(cell)
+
+    def merge(self, cell: Cell, other: Cell) -> None:
+        """Add up value by value."""
+        for value, count in other.counts.items():
+            cell.counts[value] += count
+        self._limit(cell)
+
+    def value(self, cells: Sequence[Cell]) -> Any:
+        """The value."""
+        counts: Counter[str] = Counter()
+        for cell in cells:
+            counts.update(cell.counts)
+        # A greater value may have given way in one bucket and not in another: its count would not be whole.
+        known = sorted(counts)[:MAX_VALUES] if len(counts) > MAX_VALUES else counts
+        return min(known, key=lambda value: (-counts[value], value), default=None)
+
+    def _limit(self, cell: Cell) -> None:
+        excess = len(cell.counts) - MAX_VALUES
+        if excess > 0:
+            for value in sorted(cell.counts)[-excess:]:
+                del cell.counts[value]

@@ -1,0 +1,75 @@
+"""The tables of the profile store on PostgreSQL, and how a database gets them."""
+
+from __future__ import annotations
+
+from typing import Any, LiteralString
+
+from psycopg import Connection
+
+from wayline import logging
+from wayline.errors import WaylineError
+
+SCHEMA = "wayline_profile"
+_LOCK = 0x5741594C  # any number that no other program locks by
+log = logging.get("store")
+
+# A step once released is never edited: a change is a further step.
+STEPS: tuple[LiteralString, ...] = (
+    """
+    CREATE TABLE profiles (id bytea PRIMARY KEY, data bytea NOT NULL) WITH (fillfactor = 80);
+    CREATE TABLE identities (key bytea PRIMARY KEY, profile_id bytea NOT NULL);
+    CREATE TABLE message_ids (key bytea PRIMARY KEY, received_ms bigint NOT NULL);
+    CREATE INDEX message_ids_by_age ON message_ids (received_ms);
+    CREATE TABLE timeline (
+        key bytea, at_ms bigint, entry bytea, partition integer NOT NULL, sequence bigint NOT NULL, event bytea NOT NULL,
+        PRIMARY KEY (key, at_ms, entry)
+    );
+    CREATE INDEX timeline_by_age ON timeline (at_ms);
+    CREATE TABLE positions (partition integer PRIMARY KEY, sequence bigint NOT NULL);
+    CREATE TABLE counters (
+        id boolean PRIMARY KEY DEFAULT true CHECK (id),
+        profiles bigint NOT NULL, folded bigint NOT NULL, duplicates bigint NOT NULL, poison bigint NOT NULL
+    );
+    INSERT INTO counters VALUES (true, 0, 0, 0, 0);
+    """,
+)
+
+
+class SchemaTooNew(WaylineError):
+    """A newer Wayline has changed the tables: this one must not write into them."""
+
+
+def ensure_schema(connection: Connection[Any]) -> None:
+    """Make or upgrade the tables, in one transaction. Of several that start at once one does it, the others wait.
+
+    A database whose tables are current is only read, so that a role without the right to make tables is enough.
+
+    Raises:
+        SchemaTooNew: the tables are those of a newer version.
+    """
+    if _version(connection) == len(STEPS):
+        return
+    with connection.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
+        version = _version(connection)
+        if version > len(STEPS):
+            raise SchemaTooNew(
+                f"the profile store has version {version} of its tables, and this Wayline knows up to {len(STEPS)}"
+            )
+        if version == 0:
+            connection.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
+            connection.execute(f"CREATE TABLE {SCHEMA}.version (version integer NOT NULL)")
+            connection.execute(f"INSERT INTO {SCHEMA}.version VALUES (0)")
+        for step in STEPS[version:]:
+            connection.execute(step)
+        connection.execute(f"UPDATE {SCHEMA}.version SET version = %s", (len(STEPS),))
+    if version < len(STEPS):
+        log.info("profile_store_schema", was=version, now=len(STEPS))
+
+
+def _version(connection: Connection[Any]) -> int:
+    exists = connection.execute("SELECT to_regclass(%s)", (f"{SCHEMA}.version",)).fetchone()
+    if exists is None or exists[0] is None:
+        return 0
+    row = connection.execute(f"SELECT version FROM {SCHEMA}.version").fetchone()
+    return int(row[0]) if row else 0
