@@ -1,4 +1,4 @@
-"""What all tests share: a real NATS server, emptied before each test that asks for JetStream."""
+"""What all tests share: a real NATS server, emptied before each test that asks for JetStream, and PostgreSQL."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import nats
 import pytest
 from nats.js import JetStreamContext
 from tests.support.nats import NatsServer
+from tests.support.postgres import PostgresServer
 
 
 @pytest.fixture(scope="session")
@@ -21,6 +22,13 @@ def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer
 def nats_url(nats_server: NatsServer) -> str:
     """Where the run's server listens. It is not emptied: ask for `js` as well where that matters."""
     return nats_server.url
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """One server for the whole run; each test makes a database of its own. A test that kills a server starts one."""
+    with PostgresServer() as server:
+        yield server
 
 
 @pytest.fixture

@@ -28,6 +28,8 @@ CORE_MAY_IMPORT = {
     "wayline.catalog.model": "pure: what is declared",
     "wayline.catalog.templates": "pure: Liquid, without a loader: text of facts",
     "wayline.catalog.schema": "pure: the types that are declared",
+    "wayline.catalog.trait_rules": "CEL: pure functions of a profile's other traits",
+    "wayline.catalog.traits": "pure: what is declared",
     "wayline.catalog.rules": "CEL: pure functions of a profile and a request, by an engine in C++",
 }
 # They read the clock, draw lots, or talk to the world: that comes to a core as an argument.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,8 @@ from tests.support.events import DAY_MS, NOON_MS, track
 from wayline.identity import identity_key
 from wayline.v1 import profile_pb2
 from wayline_profile.core.projector import Commit, TimelineRow
-from wayline_profile.store import PositionMoved, ProfileStore
+from wayline_profile.store import Counters, PositionMoved, ProfileStore
+from wayline_profile.store.postgres import PostgresProfileStore
 from wayline_profile.store.rocksdb import RocksProfileStore
 
 Open = Callable[[], ProfileStore]
@@ -19,15 +21,24 @@ ADA = identity_key("user_id", "ada")
 BOB = identity_key("user_id", "bob")
 
 
-@pytest.fixture(params=["rocksdb"])
-def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
+@pytest.fixture(params=["rocksdb", "postgresql"])
+def connect(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
+    """Opens the same store each time."""
+    if request.param == "rocksdb":
+        return lambda: RocksProfileStore(tmp_path / "store")
+    url = request.getfixturevalue("postgres_server").new_database()
+    return lambda: PostgresProfileStore(url)
+
+
+@pytest.fixture
+def open_store(connect: Open) -> Iterator[Open]:
     """Opens the same store each time; the former one is closed first."""
     stores: list[ProfileStore] = []
 
     def open_() -> ProfileStore:
         for former in stores:
             former.close()
-        stores.append({"rocksdb": RocksProfileStore}[request.param](tmp_path / "store"))
+        stores.append(connect())
         return stores[-1]
 
     yield open_
@@ -112,6 +123,22 @@ def test_a_commit_that_goes_back_is_refused_whole(open_store: Open) -> None:
     assert store.seen(["m2"]) == set()
 
 
+def test_of_two_owners_one_is_refused_and_the_other_goes_on(connect: Open) -> None:
+    def both_write() -> None:
+        with closing(connect()) as second:  # RocksDB does not even let it in
+            first.commit(a_commit(5))
+            second.commit(a_commit(9, BOB, "m2"))
+
+    with closing(connect()) as first:
+        with pytest.raises(Exception, match="lock|someone else has committed"):
+            both_write()
+        assert first.resolve([BOB]) == {}
+        assert first.seen(["m2"]) == set()
+        first.commit(a_commit(10, ADA, "m3"))
+    with closing(connect()) as later:
+        assert later.positions() == {0: 10, 1: 10}
+
+
 def test_changing_a_profile_that_was_read_changes_nothing_stored(open_store: Open) -> None:
     store = open_store()
     store.commit(a_commit(1))
@@ -131,6 +158,40 @@ def test_a_timeline_goes_on_before_a_time(open_store: Open) -> None:
     store = open_store()
     store.commit(Commit(timeline=[a_row(ADA, NOON_MS + at, f"m{at}") for at in range(3)], positions={0: 1}))
     assert [one.event.message_id for one in store.timeline([ADA], limit=9, before_ms=NOON_MS + 2)] == ["m1", "m0"]
+
+
+def test_more_profiles_than_fit_on_a_page_are_all_found(open_store: Open) -> None:
+    store = open_store()
+    keys = [identity_key("user_id", f"customer-{number}") for number in range(1_100)]
+    profiles = {key.hex(): profile_of(key) for key in keys}
+    store.commit(Commit(profiles=dict(profiles), identities={key: key.hex() for key in keys}, positions={0: 1}))
+    assert [one.profile_id for one in store.profiles()] == sorted(profiles)
+    assert store.get_many(list(profiles)) == profiles
+    assert store.resolve(keys) == {key: key.hex() for key in keys}
+
+
+def test_an_event_that_is_filed_again_stands_in_the_timeline_once(open_store: Open) -> None:
+    store = open_store()
+    store.commit(Commit(timeline=[a_row(ADA, NOON_MS, "m1", 1)], message_ids={"m1": NOON_MS}, positions={0: 1}))
+    store.commit(Commit(timeline=[a_row(ADA, NOON_MS, "m1", 2)], message_ids={"m1": NOON_MS + 1}, positions={0: 2}))
+    assert [one.token.sequence for one in store.timeline([ADA], limit=9)] == [2]
+
+
+def test_counters_add_up_and_may_go_down(open_store: Open) -> None:
+    store = open_store()
+    store.commit(Commit(positions={0: 1}, created=3, folded=5, duplicates=2, poison=1))
+    store.commit(Commit(positions={0: 2}, created=-1, folded=1))
+    assert store.counters() == Counters(profiles=2, folded=6, duplicates=2, poison=1)
+    assert open_store().counters() == Counters(profiles=2, folded=6, duplicates=2, poison=1)
+
+
+def test_partitions_go_on_one_by_one(open_store: Open) -> None:
+    store = open_store()
+    store.commit(Commit(positions={0: 5}))
+    store.commit(Commit(positions={1: 3}))
+    store.commit(Commit(positions={0: 6}))
+    assert store.positions() == {0: 6, 1: 3}
+    assert open_store().positions() == {0: 6, 1: 3}
 
 
 def test_events_before_1970_stand_at_the_end_of_the_timeline(open_store: Open) -> None:

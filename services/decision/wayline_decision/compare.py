@@ -5,26 +5,28 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from hashlib import blake2b
-from itertools import groupby
 from typing import NamedTuple
 
 from wayline.errors import InvalidField
 from wayline.v1 import decision_pb2
+from wayline_decision.chances import chances_in_hindsight, recorded_chances
 from wayline_decision.codec import question_of, read_request
 from wayline_decision.core.changes import Changes, Pick, Place
 from wayline_decision.core.decide import Prepared, conclude, prepare
 from wayline_decision.core.decision import Decision, Filled, Limits, Question
 from wayline_decision.core.evidence import SILENCE, Evidence
+from wayline_decision.core.odds import first_slot_distribution
 from wayline_decision.core.plan import Plan
 from wayline_decision.engine import case_of
+from wayline_decision.fallback import reason_of
+from wayline_decision.past import Past
 from wayline_decision.states import State
 from wayline_decision.views import Entry, met_of
 
 UNKNOWN = "(not known)"
 DRAWS = 16
-"""So often an exploring placement is filled, by other lots each time, to see how often each action comes first."""
+"""So often a decision is made by other lots, to see how often each action comes first, where that cannot be told."""
 _EPOCH = datetime.fromtimestamp(0, UTC)
 Record = decision_pb2.DecisionRecord
 Recorded = decision_pb2.RecordedSelection
@@ -36,6 +38,8 @@ class _Asked(NamedTuple):
     """A recorded question, as the other catalogue reads it."""
 
     record: Record
+    past: Past | None
+    """What it was made with, if that is known."""
     state: State
     """That of the customer's arms."""
     question: Question
@@ -44,7 +48,7 @@ class _Asked(NamedTuple):
 
     @property
     def now(self) -> datetime:
-        """When it was decided; the same for all of a batch."""
+        """When it was decided."""
         return _EPOCH + timedelta(microseconds=self.record.decided_at.ToMicroseconds())
 
     @property
@@ -82,25 +86,36 @@ class Comparison:
         """Placements that the catalogue does not have, and how often they were asked for."""
         self.skipped: Counter[str] = Counter()
         """Why a record cannot be decided anew."""
+        self.fell_back = 0
+        """Requests that nothing was decided for, since there was no time: they say nothing of any catalogue."""
 
-    def add(self, records: Sequence[Record]) -> None:
-        """Decide anew and count."""
+    def add(self, records: Sequence[tuple[Record, Past | None]]) -> None:
+        """Decide anew and count.
+
+        Args:
+            records: each with what it was made with, which is needed where the record lacks a chance. Without it, its
+                first slots are left out of the estimates.
+        """
         by_state: dict[int, list[_Asked]] = {}
         for one in self._asked(records):
             by_state.setdefault(id(one.state), []).append(one)
-        for of_state in by_state.values():
-            for together in _of_one_clock(of_state):
-                for one, ready in zip(together, _prepared(together), strict=True):
-                    self._count(one, ready)
+        for together in by_state.values():
+            state, questions = together[0].state, [one.question for one in together]
+            prepared = prepare(state.plan, state.models, questions, [one.now for one in together])
+            for one, ready in zip(together, prepared, strict=True):
+                self._count(one, ready)
 
-    def _asked(self, records: Sequence[Record]) -> Iterator[_Asked]:
-        for record in records:
+    def _asked(self, records: Sequence[tuple[Record, Past | None]]) -> Iterator[_Asked]:
+        for record, past in records:
+            if reason_of(record):
+                self.fell_back += 1
+                continue
             try:
-                yield self._read(record)
+                yield self._read(record, past)
             except InvalidField as error:  # a context field has another type in this catalogue
                 self.skipped[error.field] += 1
 
-    def _read(self, record: Record) -> _Asked:
+    def _read(self, record: Record, past: Past | None) -> _Asked:
         known = self._state.plan.placements
         gone = tuple(one.placement for one in record.request.placements if one.placement not in known)
         reachable = record.personalisation != decision_pb2.PERSONALISATION_UNAVAILABLE
@@ -112,7 +127,7 @@ class Comparison:
             request.placements.extend(one for one in record.request.placements if one.placement in known)
         if not request.placements:
             nothing = Question((), self._state.situations.get(request.context), None, reachable)
-            return _Asked(record, self._state, nothing, gone)
+            return _Asked(record, past, self._state, nothing, gone)
         asked = read_request(request, b"", self._state.plan, self._state.situations)
         entry = Entry(record.view) if record.HasField("view") else None
         case = case_of(self._state, asked, entry, reachable=reachable)
@@ -125,7 +140,7 @@ class Comparison:
             assignment=case.assignment,
             seed=record.seed,
         )
-        return _Asked(record, case.state, question, gone)
+        return _Asked(record, past, case.state, question, gone)
 
     def _count(self, one: _Asked, ready: Prepared) -> None:
         record, plan, places = one.record, one.state.plan, []
@@ -133,23 +148,31 @@ class Comparison:
         for selection in record.selections:
             before.setdefault(selection.placement, []).append(selection)
         decision = _decided(one, ready)
-        chances = target_probabilities(one, ready, decision)
-        for filled, target in zip(decision.placements, chances, strict=True):
+        logged = recorded_chances(record)
+        if one.past is not None:
+            logged = chances_in_hindsight(record, one.past) | logged
+        for filled, target in zip(decision.placements, target_probabilities(one, ready, decision), strict=True):
             name = filled.placement.id
             places.append(Place(name, filled.placement.channel, _picks(before.get(name, ())), _picked(plan, filled)))
-            self._weigh(record, name, before.get(name, ()), target)
+            self._weigh(record, name, logged.get(name), before.get(name, ()), target)
         for name in one.gone:
             self.gone[name] += 1
             places.append(Place(name, UNKNOWN, _picks(before.get(name, ())), ()))
-            self._weigh(record, name, before.get(name, ()), {SILENCE: 1.0})
+            self._weigh(record, name, logged.get(name), before.get(name, ()), {SILENCE: 1.0})
         self.changes.add(places, self._segments_of(record))
 
-    def _weigh(self, record: Record, name: str, before: Sequence[Recorded], target: Mapping[str, float]) -> None:
-        action = before[0].action if before else SILENCE
-        probability = logged_probability(before)
+    def _weigh(
+        self,
+        record: Record,
+        name: str,
+        probability: float | None,
+        before: Sequence[Recorded],
+        target: Mapping[str, float],
+    ) -> None:
         if probability is None:
             self.evidence.without_probability += 1
             return
+        action = before[0].action if before else SILENCE
         reward = self._reward(record.decision_id, action) if before else 0.0
         self.evidence.add(name, action, probability, reward, target)
 
@@ -164,35 +187,6 @@ class Comparison:
         return segments
 
 
-def _of_one_clock(asked: Sequence[_Asked]) -> Iterator[Sequence[_Asked]]:
-    """Those of one state that can be scored at once: all, unless scores follow the request, and with it the clock."""
-    plan, models = asked[0].state.plan, asked[0].state.models
-    if plan.momentary_weights.expressions or any(model.needs_context for model in models.in_use):
-        for _, of_moment in groupby(asked, key=lambda one: one.now):
-            yield list(of_moment)
-    else:
-        yield asked
-
-
-def _prepared(asked: Sequence[_Asked]) -> list[Prepared]:
-    """Scored in one run of each model; rules go by the clock of each."""
-    state = asked[0].state
-    ready = prepare(state.plan, state.models, [one.question for one in asked], asked[0].now)
-    return [
-        each._replace(
-            subject=each.subject._replace(
-                activation=partial(
-                    state.plan.rule_compiler.activation,
-                    each.subject.known.facts,
-                    each.subject.situation.context,
-                    one.now,
-                )
-            )
-        )
-        for one, each in zip(asked, ready, strict=True)
-    ]
-
-
 def _decided(one: _Asked, ready: Prepared) -> Decision:
     return conclude(one.state.plan, one.state.models, ready, one.now, one.limits)
 
@@ -200,21 +194,38 @@ def _decided(one: _Asked, ready: Prepared) -> Decision:
 def target_probabilities(one: _Asked, ready: Prepared, decision: Decision) -> list[Mapping[str, float]]:
     """By placement, action to the chance that it comes first; they sum to 1.
 
-    Where the decision explored, the chances are shares of DRAWS further decisions, by lots of their own: the recorded
-    ones have made the recorded choice, and must not make the other one too. Such shares hold for every method, and
-    under bundles, exclusions and what other placements took. They are not exact, but off by nothing on average, and the
-    estimates are linear in them (SNIPS nearly so).
+    What is certain, and the first placement that explores, have theirs from the method itself. Those after it depend on
+    what it might hold: their chances are shares of DRAWS further decisions, by lots of their own, since the recorded
+    ones have made the recorded choice and must not make the other one too. Such shares hold under every method, bundle
+    and exclusion. They are off by nothing on average, and the estimates are linear in them (SNIPS nearly so).
     """
-    drawn = [decision]
-    if any(filled.chosen and filled.chosen[0].selection_probability != 1.0 for filled in decision.placements):
-        drawn = [
-            _decided(one, ready._replace(question=one.question._replace(seed=_seed(one.record.decision_id, draw))))
-            for draw in range(DRAWS)
-        ]
+    plan, chances = one.state.plan, _told(one.state.plan, decision)
+    if len(chances) == len(decision.placements):
+        return chances
+    drawn = [
+        _decided(one, ready._replace(question=one.question._replace(seed=_seed(one.record.decision_id, draw))))
+        for draw in range(DRAWS)
+    ]
+    for at in range(len(chances), len(decision.placements)):
+        firsts = Counter(_first(plan, each.placements[at]) for each in drawn)
+        chances.append({action: count / DRAWS for action, count in firsts.items()})
+    return chances
+
+
+def _told(plan: Plan, decision: Decision) -> list[Mapping[str, float]]:
+    """The same for the first placements, as far as it can be told without drawing."""
     chances: list[Mapping[str, float]] = []
-    for at in range(len(decision.placements)):
-        firsts = Counter(_first(one.state.plan, each.placements[at]) for each in drawn)
-        chances.append({action: count / len(drawn) for action, count in firsts.items()})
+    before: list[int] = []
+    by_lot = decision.assignment.control == "random_propensity"
+    for filled in decision.placements:
+        if not by_lot and all(choice.selection_probability == 1.0 for choice in filled.choices):
+            chances.append({_first(plan, filled): 1.0})
+            before += [choice.row for choice in filled.choices]
+            continue
+        if filled.contest is not None and not by_lot and not plan.dynamic:
+            rows = first_slot_distribution(plan, filled.standing, filled.contest, before, decision.question.seed)
+            chances.append({plan.rows[row].action_id: chance for row, chance in rows.items()})
+        break
     return chances
 
 
@@ -229,17 +240,6 @@ def _first(plan: Plan, filled: Filled) -> str:
 def _picked(plan: Plan, filled: Filled) -> list[Pick]:
     rows = [plan.rows[chosen.row] for chosen in filled.chosen]
     return [(row.action_id, row.treatment_id) for row in rows]
-
-
-def logged_probability(before: Sequence[Recorded]) -> float | None:
-    """The chance with which the recorded first slot came out as it did; None: the record does not say.
-
-    Args:
-        before: what was chosen for the placement, the best first. Where nothing could be chosen, that was certain.
-    """
-    if not before:
-        return 1.0
-    return before[0].selection_probability if before[0].HasField("selection_probability") else None
 
 
 def _picks(selections: Sequence[Recorded]) -> list[Pick]:

@@ -1,47 +1,46 @@
 """`python -m wayline_decision.simulate`: what another catalogue or model would have decided, and what it is worth.
 
-Reads one `Job` as JSON on standard input. Writes lines of JSON on standard output: any number of
-`{"progress": {"step", "done", "total"}}`, then `{"result": …}` or `{"error": …}`. The command line shows them.
+`job` says how it talks.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import Any, Literal
 
 from nats.js import JetStreamContext
 from nats.js.errors import BucketNotFoundError
-from pydantic import AwareDatetime, BaseModel, ConfigDict
+from pydantic import AwareDatetime, Field
 
 from wayline.bus import CATALOG_BUCKET
 from wayline.catalog.model import Catalog
 from wayline.catalog.store import CatalogStore
-from wayline.errors import InvalidField, NotFound
+from wayline.errors import InvalidField, NotFound, Poison
 from wayline.registry import open_registry
 from wayline.v1 import decision_pb2
+from wayline_decision.chances import recorded_chances
 from wayline_decision.compare import Comparison
 from wayline_decision.core.compile import compile_plan
 from wayline_decision.history import Rewards, decisions, rewards
+from wayline_decision.job import NatsJob, Report, run_job
 from wayline_decision.models import Loaded, load
+from wayline_decision.past import Past, PastStates
 from wayline_decision.states import catalogs_of, fitted, plans_of
 
 BATCH = 256
-Report = Callable[[str, int, int], None]
-"""Told the step, and how much of how much is done."""
+Record = decision_pb2.DecisionRecord
 
 
-class Job(BaseModel):
+class Job(NatsJob):
     """What to simulate."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    nats_url: str
     since: AwareDatetime
     catalog: Catalog | None = None
     """It must have passed `wayline.catalog.check`. None: the current one."""
-    models: dict[str, int] = {}
+    models: Mapping[str, int] = Field(default_factory=dict)
     """Model to the version that scores. Those that are not here: their champions."""
     reward: Literal["auto", "click", "conversion"] = "auto"
     """auto: conversions where there are any, else clicks."""
@@ -67,23 +66,47 @@ async def simulate(job: Job, js: JetStreamContext, report: Report) -> dict[str, 
     state = await asyncio.to_thread(fitted, plan, variants, loaded)
     kind, outcomes = await _rewards(job, js, [one for one in (catalog, current) if one], report)
     comparison = Comparison(state, outcomes.of, job.segments)
-    batch: list[decision_pb2.DecisionRecord] = []
-    async for record in decisions(js, job.since, lambda done, total: report("Decide anew", done, total)):
-        batch.append(record)
-        if len(batch) == BATCH:
-            await asyncio.to_thread(comparison.add, batch)
-            batch = []
+    pasts = _Pasts(PastStates(store, await open_registry(js)) if store else None)
+    batch: list[tuple[Record, Past | None]] = []
+    found = decisions(js, job.since, lambda done, total: report("Decide anew", done, total))
+    async with aclosing(found) as records:
+        async for record in records:
+            batch.append((record, await pasts.of(record)))
+            if len(batch) == BATCH:
+                await asyncio.to_thread(comparison.add, batch)
+                batch = []
     await asyncio.to_thread(comparison.add, batch)
     return {
         "since": job.since.isoformat(),
         "until": now.isoformat(),
         "catalog": {"name": catalog.name, "revision": None if job.catalog else revision},
         "models": {name: one.version for name, one in sorted(loaded.items())},
+        "fell_back": comparison.fell_back,
         "skipped": dict(comparison.skipped),
         "placements_gone": dict(comparison.gone),
         "changes": comparison.changes.as_dict(),
         "value": {"reward": kind, "outcomes": len(outcomes), **await asyncio.to_thread(comparison.evidence.as_dict)},
     }
+
+
+class _Pasts:
+    """What decisions were made with, of which the record does not say all chances."""
+
+    def __init__(self, states: PastStates | None) -> None:
+        self._states = states
+        self._lost: set[int] = set()
+
+    async def of(self, record: Record) -> Past | None:
+        """None: it is not needed, or it is gone."""
+        if self._states is None or record.catalog_revision in self._lost:
+            return None
+        if len(recorded_chances(record)) == len(record.request.placements):
+            return None
+        try:
+            return await self._states.of(record)
+        except (NotFound, Poison):
+            self._lost.add(record.catalog_revision)
+            return None
 
 
 async def _store(js: JetStreamContext) -> CatalogStore | None:

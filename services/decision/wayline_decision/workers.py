@@ -55,9 +55,14 @@ def reserved(host: str, port: int) -> Iterator[None]:
             alone.listen(1)
         # Connections come only to sockets that listen, and this one does not.
         with socket.socket(family, socket.SOCK_STREAM) as kept:
-            kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-            kept.bind(address)
+            try:
+                kept.bind(address)
+            except OSError:
+                # Connections of a single process that was here before are still fading. Others are kept out no more,
+                # unless they share the port too.
+                kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                kept.bind(address)
             yield
     except OSError as error:
         raise SystemExit(f"cannot listen on {host}:{port}: {error.strerror}") from None

@@ -18,7 +18,7 @@ from wayline.catalog.rule_checks import levels, uncompilable_formulas, uncompila
 from wayline.catalog.schema import Schema, SchemaError, build_schema, default_of
 from wayline.catalog.source import Path
 from wayline.catalog.template_check import treatment_problems
-from wayline.catalog.trait_rules import uncompilable_traits
+from wayline.catalog.trait_checks import uncompilable_traits
 from wayline.catalog.traits import Trait
 
 MAX_CONTENT_BYTES = 64 << 10

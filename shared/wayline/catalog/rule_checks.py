@@ -63,7 +63,7 @@ def uncompilable_formulas(catalog: Catalog) -> Iterator[Finding]:
             try:
                 compile_formula(formula)
             except RuleError as error:
-                yield _quoted(path, formula, error)
+                yield in_rule(path, formula, error)
 
 
 def uncompilable_rules(catalog: Catalog, schema: Schema) -> Iterator[Finding]:
@@ -74,7 +74,7 @@ def uncompilable_rules(catalog: Catalog, schema: Schema) -> Iterator[Finding]:
             if mentions_action(text):
                 yield from _of_actions(checker, path, text, expected, catalog)
             elif wrong := checker.verdict(text, expected):
-                yield _quoted(path, text, wrong)
+                yield in_rule(path, text, wrong)
         except _TooMany as error:
             each = "; a rule on facts about actions is a different one for each of their values"
             yield Finding(path, f"{error}{each if mentions_action(text) else ''}")
@@ -117,7 +117,8 @@ def _below(catalog: Catalog, path: Path) -> Iterator[tuple[Issue, Group, Action]
         )
 
 
-def _quoted(path: Path, text: str, wrong: RuleError) -> Finding:
+def in_rule(path: Path, text: str, wrong: RuleError) -> Finding:
+    """What is wrong with a rule, with the rule itself and the place in it."""
     place = f" at column {wrong.column}" if wrong.column is not None and wrong.line == 1 else ""
     return Finding(
         path,

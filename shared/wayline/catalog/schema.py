@@ -91,7 +91,9 @@ def default_of(trait: Trait | ContextField) -> Default | None:
     """The declared default, if the declaration can have one; a recency always has one."""
     if isinstance(trait, RecencyTrait):
         return trait.never
-    return None if isinstance(trait, CountTrait | SumTrait | DistinctTrait | AffinityTrait | TopTrait) else trait.default
+    return (
+        None if isinstance(trait, CountTrait | SumTrait | DistinctTrait | AffinityTrait | TopTrait) else trait.default
+    )
 
 
 def build_schema(catalog: Catalog) -> Schema:

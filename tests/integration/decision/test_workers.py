@@ -230,6 +230,27 @@ async def test_a_worker_that_never_serves_ends_the_supervisor(tmp_path: Path, co
     assert log.read_text() == "." * attempts, "bad settings (2) do not get better by trying again"
 
 
+SERVES_AND_DIES = """
+import socket
+supervisor = socket.socket(fileno=0)
+supervisor.sendall(b".")
+supervisor.recv(1)
+supervisor.sendall(b".")
+open(%r, "a").write(".")
+raise SystemExit(1)
+"""
+
+
+async def test_a_worker_that_served_is_started_again_however_often_it_dies(tmp_path: Path):
+    log = tmp_path / "lives"
+    workers = Workers(1, (sys.executable, "-c", SERVES_AND_DIES % str(log)))
+    task = asyncio.create_task(workers.run())
+    await eventually(lambda: log.exists() and len(log.read_text()) >= 4, "a fourth life")
+    workers.stop()
+    await asyncio.wait_for(task, 30)
+    assert not workers.failed
+
+
 async def test_workers_that_were_told_to_stop_are_not_started_again():
     program = "import signal; signal.pause()"
     workers = Workers(2, (sys.executable, "-c", program))
@@ -248,7 +269,7 @@ def test_a_reserved_port_takes_no_connections_and_can_be_shared():
     with reserved("127.0.0.1", port):
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", port))
-        with pytest.raises(OSError, match="in use"), socket.socket() as alone:
-            alone.bind(("127.0.0.1", port))
+        with pytest.raises(OSError, match="in use"):
+            socket.create_server(("127.0.0.1", port))
         with socket.create_server(("127.0.0.1", port), reuse_port=True):
             socket.create_connection(("127.0.0.1", port)).close()

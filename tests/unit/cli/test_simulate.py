@@ -10,7 +10,7 @@ from typer import BadParameter
 from typer.testing import CliRunner
 
 from wayline.cli import app
-from wayline.cli.simulate import moment
+from wayline.cli.program import moment
 from wayline.cli.simulate_view import render
 
 NOW = datetime(2026, 9, 21, 12, 0, tzinfo=UTC)
@@ -73,13 +73,13 @@ def a_result(**fields: Any) -> dict[str, Any]:
     ],
 )
 def test_since_is_an_age_or_a_time(text: str, expected: datetime):
-    assert moment(text, NOW) == expected
+    assert moment(text, NOW, "--since") == expected
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "24", "3w", "-1h", "99999999d"])
 def test_since_is_nothing_else(text: str):
     with pytest.raises(BadParameter, match="expected an age such as 90m, 24h or 7d"):
-        moment(text, NOW)
+        moment(text, NOW, "--since")
 
 
 def test_the_result_says_what_changes_and_what_it_is_worth():

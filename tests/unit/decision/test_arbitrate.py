@@ -35,7 +35,7 @@ def test_each_factor_has_a_weight() -> None:
         [an_action("a", propensity=0.25, context_weight=4, value=9, lever=16)],
         arbitration={"propensity": 2, "context": 0.5, "value": 0.5, "lever": 0.25},
     )
-    assert first(plan).priority == pytest.approx(0.25**2 * 4**0.5 * 9**0.5 * 16**0.25)
+    assert first(plan).arithmetic.priority == pytest.approx(0.25**2 * 4**0.5 * 9**0.5 * 16**0.25)
 
 
 def test_levers_stand_at_every_level_and_multiply() -> None:
@@ -63,7 +63,7 @@ def test_a_formula_knows_context_and_levers() -> None:
         [an_action("a", propensity=0.5, context_weight="profile.spend", lever=3, value=7)],
         arbitration={"formula": "propensity + context + value * lever"},
     )
-    assert first(plan, profile={"spend": 11.0}).priority == pytest.approx(0.5 + 11 + 21)
+    assert first(plan, profile={"spend": 11.0}).arithmetic.priority == pytest.approx(0.5 + 11 + 21)
 
 
 def test_a_formula_reads_the_smoothed_propensity() -> None:
@@ -71,7 +71,7 @@ def test_a_formula_reads_the_smoothed_propensity() -> None:
         [an_action("a", propensity=ASKS)],
         arbitration={"formula": "propensity", "smoothing": {"evidence": 100}},
     )
-    assert first(plan, [a_model(plan, {"": 0.5}, evidence=[(100, 50)])]).priority == pytest.approx(0.3)
+    assert first(plan, [a_model(plan, {"": 0.5}, evidence=[(100, 50)])]).arithmetic.priority == pytest.approx(0.3)
 
 
 def test_a_formula_ranks_what_thompson_sampling_draws() -> None:
@@ -96,18 +96,18 @@ def test_with_little_evidence_a_propensity_leans_on_the_base_rate() -> None:
 
 def test_with_much_evidence_it_is_the_models() -> None:
     plan = a_plan([an_action("a", propensity=ASKS)], arbitration={"smoothing": {"evidence": 50}})
-    assert first(plan, [a_model(plan, {"": 0.9}, evidence=[(10**7, 10**6)])]).propensity == pytest.approx(0.9, abs=1e-4)
+    assert first(plan, [a_model(plan, {"": 0.9}, evidence=[(10**7, 10**6)])]).arithmetic.propensity == pytest.approx(0.9, abs=1e-4)
 
 
 def test_a_model_that_does_not_count_rests_on_the_catalogues_evidence() -> None:
     asks = {**ASKS, "evidence": 150}
     plan = a_plan([an_action("a", propensity=asks)], arbitration={"smoothing": {"evidence": 50}})
-    assert first(plan, [a_model(plan, {"": 0.9})]).propensity == pytest.approx((150 * 0.9 + 50 * 0.1) / 200)
+    assert first(plan, [a_model(plan, {"": 0.9})]).arithmetic.propensity == pytest.approx((150 * 0.9 + 50 * 0.1) / 200)
 
 
 def test_a_base_rate_is_smoothed_to_itself() -> None:
     plan = a_plan([an_action("a", propensity=0.3)], arbitration={"smoothing": {"evidence": 50}})
-    assert first(plan).propensity == pytest.approx(0.3)
+    assert first(plan).arithmetic.propensity == pytest.approx(0.3)
 
 
 # Floors and silence

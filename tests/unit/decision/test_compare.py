@@ -28,7 +28,7 @@ def compared(
     """The records, decided anew under `catalog`; decision and action are `rewarded`."""
     state, known = fitted(compile_plan(catalog, 1), {}, {}), set(rewarded)
     comparison = Comparison(state, lambda *one: float(one in known), segments)
-    comparison.add(records)
+    comparison.add([(one, None) for one in records])
     return comparison
 
 

@@ -55,7 +55,7 @@ def test_weights_of_the_catalogue_can_leave_a_factor_out() -> None:
 def test_levers_of_issue_group_and_action_multiply() -> None:
     group = {"id": "g", "lever": 2, "actions": [an_action("a", lever=3)]}
     plan = a_plan([], issues=[{"id": "i", "lever": 5, "groups": [group]}])
-    assert decided(plan, a_question(plan)).placements[0].chosen[0].lever == 30.0
+    assert decided(plan, a_question(plan)).placements[0].chosen[0].arithmetic.lever == 30.0
 
 
 def test_of_equal_priorities_the_first_by_id_wins() -> None:
@@ -70,7 +70,7 @@ def test_a_context_weight_may_depend_on_the_profile_and_is_neutral_when_it_errs(
     question = a_question(plan, profile={"spend": 4.0})
     decision = decided(plan, question)
     assert chosen(plan, decision) == ["a"]
-    assert decision.placements[0].chosen[0].context == 5.0
+    assert decision.placements[0].chosen[0].arithmetic.context == 5.0
     assert decision.placements[0].standing.row_priority[1] == pytest.approx(0.1)
 
 
@@ -579,9 +579,9 @@ def test_without_consent_no_model_is_asked() -> None:
     plan = a_plan([an_action("a", propensity={"model": "m", "base": 0.1})])
     model = a_model(plan, {"": 0.9})
     refused = decided(plan, a_question(plan, consents={"personalisation": False}), [model]).placements[0].chosen[0]
-    assert (refused.propensity, refused.source) == (0.1, "catalogue")
+    assert (refused.arithmetic.propensity, refused.arithmetic.source) == (0.1, "catalogue")
     granted = decided(plan, a_question(plan), [model]).placements[0].chosen[0]
-    assert (granted.propensity, granted.source) == (pytest.approx(0.9), "model:m@3")
+    assert (granted.arithmetic.propensity, granted.arithmetic.source) == (pytest.approx(0.9), "model:m@3")
 
 
 def test_a_channel_without_consent_stays_silent() -> None:
@@ -614,7 +614,7 @@ def test_who_is_not_known_gets_a_contextual_decision(fields: dict[str, Any], mod
 def test_a_model_that_fails_leaves_the_base_rate_and_says_so() -> None:
     plan = a_plan([an_action("a", propensity={"model": "m", "base": 0.2})])
     decision = decided(plan, a_question(plan), [a_model(plan, {"": 0.9}, fails=True)])
-    assert decision.placements[0].chosen[0].propensity == 0.2
+    assert decision.placements[0].chosen[0].arithmetic.propensity == 0.2
     assert decision.failures == ("model:m@3 failed: RuntimeError",)
 
 
@@ -622,7 +622,7 @@ def test_a_model_that_fails_leaves_the_base_rate_and_says_so() -> None:
 def test_what_is_no_probability_is_made_one(given_: float, expected: float) -> None:
     plan = a_plan([an_action("a", propensity={"model": "m", "base": 0.2})])
     decision = decided(plan, a_question(plan), [a_model(plan, {"": given_})])
-    assert decision.placements[0].chosen[0].propensity == expected
+    assert decision.placements[0].chosen[0].arithmetic.propensity == expected
 
 
 def test_a_model_scores_the_actions_that_ask_for_it_and_no_others() -> None:

@@ -16,6 +16,7 @@ from google.protobuf.json_format import MessageToDict
 from tests.support.decisions import NOW, a_model, a_plan, an_action
 from tests.support.engines import Kept, a_request, actions
 
+from wayline.identity import identity_key
 from wayline.publish import AckedPublisher
 from wayline.v1 import decision_pb2, events_pb2, profile_pb2, profile_pb2_grpc
 from wayline_decision.anew import decide_anew, differences
@@ -83,11 +84,6 @@ class Service:
         request = a_request("ada", *placements, **fields)
         return decision_pb2.DecideResponse.FromString(self.engine.decide(request.SerializeToString(), within))
 
-    def wait(self, seconds: float) -> bool:
-        """For events that do not come."""
-        self.now += seconds
-        return False
-
     @property
     def records(self) -> list[decision_pb2.DecisionRecord]:
         asyncio.run(self._records.flush(10.0))
@@ -141,8 +137,20 @@ def test_a_profile_that_is_held_is_used_however_near_the_deadline_is() -> None:
     assert len(service.asked) == 1
 
 
-def test_who_waits_in_vain_for_an_event_has_the_profile_nevertheless() -> None:
+def waiting_in_vain() -> Service:
+    """No event ever comes."""
     service = Service()
+
+    def wait_for(tokens: Any, seconds: float) -> bool:
+        service.now += seconds
+        return False
+
+    cast(Any, service.views).wait_for = wait_for
+    return service
+
+
+def test_who_waits_in_vain_for_an_event_has_the_profile_nevertheless() -> None:
+    service = waiting_in_vain()
     answer = service.decide(within=0.05, at_least=[NEVER])
     assert answer.stale
     assert actions(answer) == ["looked"]
@@ -182,6 +190,10 @@ def test_what_a_model_said_already_is_used_however_near_the_deadline_is() -> Non
     service = a_slow_service()
     (selection,) = service.decide(within=0.05).placements[0].selections
     assert selection.score.propensity_source == "model:m@3"
+    key = identity_key("user_id", "ada")
+    standing = service.views.get([key]).entries[key].known(PLAN).standing
+    assert standing is not None
+    assert standing.models is service.state.models, "nothing was worked out anew"
 
 
 # The turn
@@ -292,17 +304,8 @@ def test_after_the_pause_a_decision_in_time_closes_the_breaker() -> None:
     assert service.breaker.position is Position.CLOSED
 
 
-def test_callers_without_patience_do_not_open_the_breaker_for_others() -> None:
-    service = Service()
-    service.profile_takes = 0.01
-    for _ in range(100):
-        service.decide(within=0.005)
-    assert service.breaker.position is Position.CLOSED
-
-
 def test_waiting_for_events_at_the_callers_wish_does_not_open_the_breaker() -> None:
-    service = Service()
-    cast(Any, service.views).wait_for = lambda tokens, seconds: service.wait(seconds)
+    service = waiting_in_vain()
     for _ in range(10):
         assert service.decide(at_least=[NEVER]).stale
     assert service.breaker.position is Position.CLOSED

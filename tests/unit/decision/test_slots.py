@@ -314,7 +314,7 @@ def test_what_thompson_sampling_drew_decided_and_the_propensity_is_what_it_was()
     )
     for seed in range(50):
         first, second = hero(plan, seed, slots=2).placements[0].chosen
-        assert {first.propensity, second.propensity} == {0.2, 0.19}
+        assert {first.arithmetic.propensity, second.arithmetic.propensity} == {0.2, 0.19}
         assert first.drawn is not None
         assert first.selection_probability is None
 

@@ -9,8 +9,9 @@ from tests.support.events import DAY_MS, HOUR_MS, NOON_MS, page, track
 
 from wayline.catalog.model import Catalog
 from wayline.v1 import events_pb2, profile_pb2
+from wayline_profile.core.affinities import MAX_WEIGHTS
 from wayline_profile.core.fold import fold
-from wayline_profile.core.folders import MAX_DISTINCT, MAX_WEIGHTS
+from wayline_profile.core.tallies import MAX_VALUES
 from wayline_profile.core.values import reading_of, values_of
 
 
@@ -87,7 +88,7 @@ def test_numbers_and_booleans_are_read_as_declared(kind: str, given: Any, expect
 def test_distinct_tells_values_apart_up_to_its_limit() -> None:
     trait = {"kind": "distinct", "event": "Product Viewed", "property": "brand"}
     assert value_of(trait, [viewed(brand="a"), viewed(brand="b"), viewed(brand="a")]) == 2
-    assert value_of(trait, [viewed(brand=str(n)) for n in range(MAX_DISTINCT + 10)]) == MAX_DISTINCT
+    assert value_of(trait, [viewed(brand=str(n)) for n in range(MAX_VALUES + 10)]) == MAX_VALUES
 
 
 def test_a_window_forgets_what_has_left_it_without_an_event() -> None:

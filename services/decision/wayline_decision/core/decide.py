@@ -37,6 +37,7 @@ from wayline_decision.core.standing import Subject, standing_by, standings
 from wayline_decision.core.timetable import zone_named
 
 _WITHOUT_TIERS = ("random", "propensity")
+Barred = tuple[tuple[Stage, int], ...]
 
 
 def decide(
@@ -214,9 +215,19 @@ class _Conclusion:
             return Filled(placement, (), None, *seen, barred, quiet=quiet)
         gate = self._gate(placement) if plan.contact.pooled else None
         contest = Contest(placement, slots, open_, first, self._exploration(placement), self._tiers(), gate)
-        contest, choices, contents, unrendered = self._rendered(contest, seen)
+        if not plan.dynamic:
+            choices = fill(plan, seen.standing, contest, self._company, self._dice)
+            chosen = tuple([self._chosen(one, seen.standing) for one in choices])
+            filled = Filled(placement, chosen, None, *seen, barred, contest, choices)
+        else:
+            filled = self._filled(placement, contest, seen, barred)
         if plan.contact.pooled:
-            self._promised += self._as_promised(placement, [one.row for one in choices])
+            self._promised += self._as_promised(placement, [one.row for one in filled.choices])
+        return filled
+
+    def _filled(self, placement: PlacementPlan, contest: Contest, seen: _Seen, barred: Barred) -> Filled:
+        """The placement, with the contents of those rows that have a template."""
+        contest, choices, contents, unrendered = self._rendered(contest, seen)
         chosen = tuple(
             self._chosen(one, seen.standing, contents.get(one.row)) for one in choices if not unrendered >> one.row & 1
         )
@@ -234,9 +245,6 @@ class _Conclusion:
         all candidates before would cost more than the rest of the decision.
         """
         contents: dict[int, Content] = {}
-        if not self._plan.dynamic:
-            choices = fill(self._plan, seen.standing, contest, self._company, self._dice)
-            return _Rendered(contest, choices, contents, 0)
         open_ = contest.open
         while True:
             company = self._company.copy()
@@ -282,7 +290,7 @@ class _Conclusion:
         known = self._question.known
         return self._plan.catalog.allows(placement.purpose, known.consents if known else {})
 
-    def _open(self, placement: PlacementPlan, screened: Screened) -> tuple[int, tuple[tuple[Stage, int], ...]]:
+    def _open(self, placement: PlacementPlan, screened: Screened) -> tuple[int, Barred]:
         """The rows that no stage before the scores drops, as a bit set, and what those other than rules drop."""
         barred = self._barred(placement)
         open_ = placement.rows & self._policies(screened)
@@ -312,7 +320,7 @@ class _Conclusion:
             return placement.exploration
         return BY_LOT if self._control == "random" else GREEDY
 
-    def _barred(self, placement: PlacementPlan) -> tuple[tuple[Stage, int], ...]:
+    def _barred(self, placement: PlacementPlan) -> Barred:
         """What other stages than the rules drop, each with its rows; nothing for those that drop none."""
         plan, assignment = self._plan, self._question.assignment
         barred: list[tuple[Stage, int]] = []
@@ -377,7 +385,7 @@ class _Conclusion:
             known.unreached = (self._models, rows)
         return rows
 
-    def _chosen(self, choice: Choice, standing: Standing, content: Content | None) -> Chosen:
+    def _chosen(self, choice: Choice, standing: Standing, content: Content | None = None) -> Chosen:
         arithmetic = standing.arithmetic.get(choice.row)
         if arithmetic is None:
             arithmetic = standing.arithmetic[choice.row] = self._arithmetic(choice.row, standing)

@@ -38,6 +38,19 @@ class Race(NamedTuple):
     """The standard deviation of the logit, by the evidence."""
     unit: NDArray[np.float32]
     """The priority at propensity 1, for the product formula; as exact as the draws that it is multiplied with."""
+    duel: Duel | None = None
+    """How those that can win are compared; None: draw by draw."""
+
+
+class Duel(NamedTuple):
+    """1 / priority = inverse + exp(spread z - shifted) for a normal z: who has the least wins. [K] each."""
+
+    shifted: Floats
+    """logit + log(unit)."""
+    inverse: Floats
+    """1 / unit."""
+    inverses: list[float]
+    """The same."""
 
 
 @dataclass(slots=True)

@@ -13,7 +13,7 @@ from wayline_decision.core.arbitrate import per_propensity, ranked
 from wayline_decision.core.bitset import bits, indices_of
 from wayline_decision.core.company import Company
 from wayline_decision.core.explore import logit, pick, spread, thompson
-from wayline_decision.core.known import Floats, Race, Standing
+from wayline_decision.core.known import Duel, Floats, Race, Standing
 from wayline_decision.core.noise import Noise, uniforms
 from wayline_decision.core.plan import Indices, PlacementPlan, Plan
 
@@ -24,6 +24,7 @@ MAX_KEPT_RACES = 2
 _STEP = 0x9E3779B97F4A7C15
 _MASK = (1 << 64) - 1
 Singles = NDArray[np.float32]
+_LEAST_UNIT = 1e-12
 _GONE = -np.inf
 
 
@@ -166,9 +167,9 @@ def _by_contest(
     alone = exploration.method == "thompson" and not placement.diversity and not plan.company.restricts
     race = race_of(plan, standing, among, one_each=placement.most_per_action > 1, contenders=slots if alone else 0)
     slots = min(slots, len(race.rows))
+    if race.duel is not None:
+        return _winners(race, race.duel, NOISE.normals(dice.roll(), slots * len(race.rows)), company)
     drawn, prices, lots = _draws(plan, standing, race, exploration, slots, dice.roll())
-    if alone and drawn is not None and prices is not None:
-        return _winners(race, drawn, prices, company)
     groups = plan.group_of[race.actions]
     variety = variety_of(plan, groups, placement.diversity, chosen) if placement.diversity else None
     gone: list[int] = []
@@ -194,20 +195,24 @@ def _by_contest(
     return picks
 
 
-def _winners(race: Race, drawn: Singles, prices: Floats, company: Company) -> list[Choice]:
-    """The usual case of Thompson sampling, in which a choice shuts out nobody else: all slots at once."""
+def _winners(race: Race, duel: Duel, noise: Floats, company: Company) -> list[Choice]:
+    """All slots at once. Five passes over the candidates in the place of seven: see `Duel` and `explore.thompson`."""
+    costs = noise.reshape(-1, len(race.rows)) * race.spread
+    costs -= duel.shifted
+    np.exp(costs, out=costs)
+    costs += duel.inverse
     picks: list[Choice] = []
     taken: list[int] = []
-    for slot, winner in enumerate(prices.argmax(axis=1).tolist()):
+    for slot, winner in enumerate(costs.argmin(axis=1).tolist()):
         at = winner
         if at in taken:
-            price = prices[slot]
+            cost = costs[slot]
             for other in taken:
-                price[other] = _GONE
-            at = int(price.argmax())
+                cost[other] = np.inf
+            at = int(cost.argmin())
         taken.append(at)
         company.join(race.actions[at])
-        picks.append(Choice(race.rows[at], None, drawn.item(slot, at)))
+        picks.append(Choice(race.rows[at], None, duel.inverses[at] / costs.item(slot, at)))
     return picks
 
 
@@ -268,7 +273,7 @@ def race_of(plan: Plan, standing: Standing, among: int, *, one_each: bool, conte
             per_propensity(plan, standing.weights)[actions].astype(np.float32),
         )
         if contenders and plan.formula is None:
-            race = _contenders(plan, race, contenders)
+            race = _with_duel(plan, _contenders(plan, race, contenders))
         if len(standing.races) >= MAX_KEPT_RACES:
             standing.races.clear()
         standing.races[among, contenders] = race
@@ -291,6 +296,14 @@ def _contenders(plan: Plan, race: Race, slots: int) -> Race:
         race.spread[inside],
         race.unit[inside],
     )
+
+
+def _with_duel(plan: Plan, race: Race) -> Race:
+    """For priorities that are a propensity times something that float32 can divide by."""
+    if plan.arbitration.propensity != 1 or not np.all((race.unit > _LEAST_UNIT) & (race.unit < 1 / _LEAST_UNIT)):
+        return race
+    unit = race.unit.astype(np.float64)
+    return race._replace(duel=Duel(race.logit + np.log(unit), 1 / unit, (1 / unit).tolist()))
 
 
 def _priced(plan: Plan, standing: Standing, race: Race, drawn: Singles) -> Floats:

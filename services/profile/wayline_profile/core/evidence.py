@@ -15,9 +15,7 @@ State = profile_pb2.TraitState
 
 
 class Valued(NamedTuple):
-    """A value as of a time; None without evidence. `until_ms`: from then on it may differ without any event; 0: never.
-
-    """
+    """A value as of a time; None without evidence. From `until_ms` on it may differ without any event; 0: never."""
 
     value: Any
     until_ms: int = 0

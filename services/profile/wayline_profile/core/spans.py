@@ -30,7 +30,7 @@ class EverFolder:
 
     def merge(self, state: State, other: State) -> None:
         """Unite the cells."""
-        if other.HasField(self.field):  # type: ignore[arg-type]  # the name of a field
+        if other.HasField(self.field):
             self.tally.merge(getattr(state, self.field), getattr(other, self.field))
 
     def value(self, state: State, now_ms: int) -> Valued:  # noqa: ARG002

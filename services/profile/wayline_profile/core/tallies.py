@@ -85,6 +85,7 @@ class Sum:
         return exact.total_of(cells)
 
 
+@dataclass(frozen=True, slots=True)
 class Average(Sum):
     """The mean of a numeric property."""
 

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any, NamedTuple
 
+from google.protobuf.message import Message
+
 from wayline.catalog.fields import Default
-from wayline.catalog.model import AttributeTrait, Catalog, TopTrait, Trait
+from wayline.catalog.model import Catalog
 from wayline.catalog.schema import WEIGHTS, Schema, build_schema, default_of
+from wayline.catalog.trait_rules import TraitRules
+from wayline.catalog.traits import AttributeTrait, RatioTrait, RuleTrait, TopTrait, Trait
 from wayline.identity import identity_key
 from wayline.v1 import profile_pb2
+from wayline_profile.core.affinities import AffinityFolder
+from wayline_profile.core.evidence import Valued
 from wayline_profile.core.fold import Definitions, definitions_of
-from wayline_profile.core.folders import AffinityFolder, Valued, typed
+from wayline_profile.core.properties import typed
 
 
 class AttributeReader(NamedTuple):
@@ -33,6 +40,14 @@ class TopReader(NamedTuple):
     min_weight: float
 
 
+class RatioReader(NamedTuple):
+    """One ratio trait."""
+
+    name: str
+    of: str
+    per: str
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """How profiles are read under one catalogue. Sorted by kind beforehand: a view is made for every change."""
@@ -42,6 +57,9 @@ class Reading:
     definitions: Definitions
     attributes: tuple[AttributeReader, ...]
     tops: tuple[TopReader, ...]
+    ratios: tuple[RatioReader, ...]
+    rules: TraitRules | None
+    """None when no trait is a rule."""
 
 
 def reading_of(catalog: Catalog) -> Reading:
@@ -57,11 +75,29 @@ def reading_of(catalog: Catalog) -> Reading:
         for name, trait in catalog.traits.items()
         if isinstance(trait, TopTrait) and isinstance(folder := definitions.folders.get(trait.of), AffinityFolder)
     )
-    return Reading(catalog.traits, build_schema(catalog), definitions, attributes, tops)
+    ratios = tuple(
+        RatioReader(name, trait.of, trait.per)
+        for name, trait in catalog.traits.items()
+        if isinstance(trait, RatioTrait)
+    )
+    schema = build_schema(catalog)
+    has_rules = any(isinstance(trait, RuleTrait) for trait in catalog.traits.values())
+    rules = TraitRules(catalog.traits, schema) if has_rules else None
+    return Reading(catalog.traits, schema, definitions, attributes, tops, ratios, rules)
 
 
 def values_of(profile: profile_pb2.Profile, reading: Reading, now_ms: int) -> tuple[dict[str, Any], int]:
-    """The values of all traits with evidence, and the time in ms from which one may differ (0: never)."""
+    """The values of all traits that are not at their default for want of evidence, and the time in ms from which one
+    may differ (0: never).
+    """
+    values, until_ms = _stated(profile, reading, now_ms)
+    if reading.rules:
+        values |= reading.rules.fill(reading.schema.traits(**values))
+    return values, until_ms
+
+
+def _stated(profile: profile_pb2.Profile, reading: Reading, now_ms: int) -> tuple[dict[str, Any], int]:
+    """`values_of`, without the rules."""
     values: dict[str, Any] = {}
     until_ms = 0
     for name, valued in _evidence(profile, reading, now_ms):
@@ -70,7 +106,20 @@ def values_of(profile: profile_pb2.Profile, reading: Reading, now_ms: int) -> tu
         values[name] = valued.value
         if valued.until_ms and (not until_ms or valued.until_ms < until_ms):
             until_ms = valued.until_ms
+    for ratio in reading.ratios:
+        # Both are totals, which are 0 without evidence; and they say themselves how long they are good for.
+        divisor = float(values.get(ratio.per, 0))
+        quotient = values.get(ratio.of, 0) / divisor if divisor else None
+        if quotient is not None and isfinite(quotient):
+            values[ratio.name] = quotient
     return values, until_ms
+
+
+def _message_of(values: Mapping[str, Any], reading: Reading) -> Message:
+    message = reading.schema.traits(**values)
+    if reading.rules:
+        reading.rules.fill(message)
+    return message
 
 
 def with_defaults(values: Mapping[str, Any], reading: Reading) -> dict[str, Any]:
@@ -84,12 +133,12 @@ def with_defaults(values: Mapping[str, Any], reading: Reading) -> dict[str, Any]
 
 def view_of(profile: profile_pb2.Profile, reading: Reading, now_ms: int, version: int) -> profile_pb2.CustomerView:
     """The compact view of a customer that the decision service keeps."""
-    values, until_ms = values_of(profile, reading, now_ms)
+    values, until_ms = _stated(profile, reading, now_ms)
     return profile_pb2.CustomerView(
         profile_id=profile.profile_id,
         identity_keys=[identity_key(one.kind, one.value) for one in profile.identifiers],
         version=version,
-        traits=reading.schema.traits(**values).SerializeToString(deterministic=True),
+        traits=_message_of(values, reading).SerializeToString(deterministic=True),
         consents={purpose: said.granted for purpose, said in profile.consents.items()},
         valid_until_ms=until_ms,
         contacts=[state.contact for state in profile.contacts],

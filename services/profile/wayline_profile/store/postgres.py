@@ -68,7 +68,8 @@ _PUT_MESSAGE_IDS: LiteralString = """
     ON CONFLICT (key) DO UPDATE SET received_ms = excluded.received_ms
 """
 _PUT_TIMELINE: LiteralString = """
-    INSERT INTO timeline SELECT * FROM unnest(%b::bytea[], %b::bigint[], %b::bytea[], %b::integer[], %b::bigint[], %b::bytea[])
+    INSERT INTO timeline SELECT * FROM
+        unnest(%b::bytea[], %b::bigint[], %b::bytea[], %b::integer[], %b::bigint[], %b::bytea[])
     ON CONFLICT (key, at_ms, entry)
     DO UPDATE SET partition = excluded.partition, sequence = excluded.sequence, event = excluded.event
 """
@@ -95,8 +96,8 @@ _SWEEP_TIMELINE: LiteralString = """
 class PostgresProfileStore:
     """See `ProfileStore`. Several processes may open one database; the positions decide which of them may write.
 
-    `sync`: each commit reaches the server's disk before it counts. Without, the server's power failure may take the last
-    ones back as a whole; the next commit is then refused, and the events are folded again.
+    `sync`: each commit reaches the server's disk before it counts. Without, a crash of the server may take back the
+    last ones, each as a whole; the next commit is then refused, and the events are folded again.
     """
 
     def __init__(self, url: str, *, sync: bool = False, timeout_seconds: float = 10.0) -> None:

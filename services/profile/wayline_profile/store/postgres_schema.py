@@ -9,7 +9,7 @@ from psycopg import Connection
 from wayline import logging
 from wayline.errors import WaylineError
 
-SCHEMA = "wayline_profile"
+SCHEMA = "wayline_profile"  # beside whatever else is in the database
 _LOCK = 0x5741594C  # any number that no other program locks by
 log = logging.get("store")
 
@@ -21,7 +21,8 @@ STEPS: tuple[LiteralString, ...] = (
     CREATE TABLE message_ids (key bytea PRIMARY KEY, received_ms bigint NOT NULL);
     CREATE INDEX message_ids_by_age ON message_ids (received_ms);
     CREATE TABLE timeline (
-        key bytea, at_ms bigint, entry bytea, partition integer NOT NULL, sequence bigint NOT NULL, event bytea NOT NULL,
+        key bytea, at_ms bigint, entry bytea,
+        partition integer NOT NULL, sequence bigint NOT NULL, event bytea NOT NULL,
         PRIMARY KEY (key, at_ms, entry)
     );
     CREATE INDEX timeline_by_age ON timeline (at_ms);
@@ -42,7 +43,8 @@ class SchemaTooNew(WaylineError):
 def ensure_schema(connection: Connection[Any]) -> None:
     """Make or upgrade the tables, in one transaction. Of several that start at once one does it, the others wait.
 
-    A database whose tables are current is only read, so that a role without the right to make tables is enough.
+    The session's search path must be `SCHEMA`. A database whose tables are current is only read: then no right to make
+    tables is needed.
 
     Raises:
         SchemaTooNew: the tables are those of a newer version.
@@ -57,19 +59,19 @@ def ensure_schema(connection: Connection[Any]) -> None:
                 f"the profile store has version {version} of its tables, and this Wayline knows up to {len(STEPS)}"
             )
         if version == 0:
-            connection.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
-            connection.execute(f"CREATE TABLE {SCHEMA}.version (version integer NOT NULL)")
-            connection.execute(f"INSERT INTO {SCHEMA}.version VALUES (0)")
+            connection.execute("CREATE SCHEMA IF NOT EXISTS wayline_profile")
+            connection.execute("CREATE TABLE version (version integer NOT NULL)")
+            connection.execute("INSERT INTO version VALUES (0)")
         for step in STEPS[version:]:
-            connection.execute(step)
-        connection.execute(f"UPDATE {SCHEMA}.version SET version = %s", (len(STEPS),))
+            connection.execute(step, prepare=False)  # several statements cannot be prepared as one
+        connection.execute("UPDATE version SET version = %s", (len(STEPS),))
     if version < len(STEPS):
         log.info("profile_store_schema", was=version, now=len(STEPS))
 
 
 def _version(connection: Connection[Any]) -> int:
-    exists = connection.execute("SELECT to_regclass(%s)", (f"{SCHEMA}.version",)).fetchone()
-    if exists is None or exists[0] is None:
+    made = connection.execute("SELECT to_regclass('wayline_profile.version')").fetchone()
+    if made is None or made[0] is None:
         return 0
-    row = connection.execute(f"SELECT version FROM {SCHEMA}.version").fetchone()
+    row = connection.execute("SELECT version FROM version").fetchone()
     return int(row[0]) if row else 0
