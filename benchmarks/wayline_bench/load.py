@@ -71,13 +71,13 @@ async def by_h2load(target: Target, bodies: Sequence[bytes], seconds: float, dir
     )
 
 
-async def by_ourselves(target: Target, bodies: Path, seconds: float) -> Rate:
+async def by_ourselves(target: Target, bodies: Path, seconds: float, *, connections: int = CONNECTIONS) -> Rate:
     """Our own generator, which walks through all of `bodies` (see `http2.write_bodies`).
 
     Raises:
         BenchError: a call failed.
     """
-    arguments = (target.address, target.path, str(bodies), str(seconds), str(CONNECTIONS), str(STREAMS))
+    arguments = (target.address, target.path, str(bodies), str(seconds), str(connections), str(STREAMS))
     load = http2.Load(**await run_json(python("wayline_bench.http2", *arguments), target.cpus, seconds + 10))
     if load.failed or not load.calls:
         raise BenchError(f"{load.failed} of {load.calls} calls to {target.path} failed")

@@ -60,16 +60,21 @@ def channel(address: str) -> grpc.Channel:
 
 
 @asynccontextmanager
-async def started(catalog: Catalog, cpus: Mapping[str, frozenset[int]] = NO_PINS) -> AsyncIterator[Running]:
+async def started(
+    catalog: Catalog, cpus: Mapping[str, frozenset[int]] = NO_PINS, *, decision_workers: int | None = None
+) -> AsyncIterator[Running]:
     """Everything runs, and `catalog` serves.
 
     Args:
         catalog: to apply.
         cpus: processors by process, from its start on: libraries size their thread pools by what they see then.
+        decision_workers: processes that share the decision service's port; None: one process without a supervisor.
     """
     pins = {name: set(allowed) for name, allowed in cpus.items() if allowed}
     with unpinned_after(), tempfile.TemporaryDirectory(prefix="wayline-bench-") as directory:
-        async with Cluster(Path(directory) / "data", cpus=pins, env={"WAYLINE_LOG_LEVEL": "WARNING"}) as cluster:
+        async with Cluster(
+            Path(directory) / "data", cpus=pins, env={"WAYLINE_LOG_LEVEL": "WARNING"}, decision_workers=decision_workers
+        ) as cluster:
             async with bus.connect(cluster.addresses.nats, "wayline-bench") as client:
                 await (await open_store(client.jetstream())).apply(catalog)
             await wait_until_ready(cluster.addresses.decision)
@@ -80,11 +85,23 @@ async def started(catalog: Catalog, cpus: Mapping[str, frozenset[int]] = NO_PINS
 async def started_world(size: WorldSize, cores: Cores) -> AsyncIterator[Running]:
     """The synthetic world, with all customers folded and the model serving; the decision service on its own core."""
     async with started(world.catalog(size), {"decision": cores.server}) as running:
-        await asyncio.to_thread(_register, running.cluster.addresses.prediction, size)
-        await asyncio.to_thread(_populate, running, size)
-        await asyncio.to_thread(_wait_for_model, running.cluster.addresses.decision, size)
+        await _settle(running, size)
         running.pin_others(("decision",), cores)
         yield running
+
+
+@asynccontextmanager
+async def started_workers(size: WorldSize, workers: int) -> AsyncIterator[Running]:
+    """The same with so many workers, all on whatever processors are free."""
+    async with started(world.catalog(size), decision_workers=workers) as running:
+        await _settle(running, size)
+        yield running
+
+
+async def _settle(running: Running, size: WorldSize) -> None:
+    await asyncio.to_thread(_register, running.cluster.addresses.prediction, size)
+    await asyncio.to_thread(_populate, running, size)
+    await asyncio.to_thread(_wait_for_model, running.cluster.addresses.decision, size)
 
 
 def wait_until_folded(address: str, events: int) -> profile_pb2.GetStatisticsResponse:

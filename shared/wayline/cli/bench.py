@@ -71,6 +71,14 @@ def large(seconds: Seconds = None, check: Check = False, as_json: Json = False) 
     _run(bench(LargeSize() if seconds is None else LargeSize(seconds=seconds)), as_json, check)
 
 
+@app.command(epilog="Example: **wayline bench workers --json**")
+def workers(seconds: Seconds = None, check: Check = False, as_json: Json = False) -> None:
+    """One worker on the decision service's port, and two."""
+    from wayline_bench.workers import WorkersSize, bench
+
+    _run(bench(WorkersSize() if seconds is None else WorkersSize(seconds=seconds)), as_json, check)
+
+
 @app.command(epilog="Example: **wayline bench collect --json**")
 def collect(seconds: Seconds = None, check: Check = False, as_json: Json = False) -> None:
     """How fast events are accepted, and how fast a backlog of them is folded into profiles."""
