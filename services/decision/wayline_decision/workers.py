@@ -48,24 +48,30 @@ def reserved(host: str, port: int) -> Iterator[None]:
         SystemExit: somebody listens there.
     """
     try:
-        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        with socket.socket(family, socket.SOCK_STREAM) as alone:
-            alone.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            alone.bind(address)
-            alone.listen(1)
-        # Connections come only to sockets that listen, and this one does not.
-        with socket.socket(family, socket.SOCK_STREAM) as kept:
-            kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-            try:
-                kept.bind(address)
-            except OSError:
-                # Connections of a single process that was here before are still fading. Others are kept out no more,
-                # unless they share the port too.
-                kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                kept.bind(address)
-            yield
+        kept = _held(host, port)
     except OSError as error:
         raise SystemExit(f"cannot listen on {host}:{port}: {error.strerror}") from None
+    with kept:
+        yield
+
+
+def _held(host: str, port: int) -> socket.socket:
+    """A socket on the port that does not listen: connections come only to those that do."""
+    family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    with socket.socket(family, socket.SOCK_STREAM) as alone:
+        alone.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        alone.bind(address)
+        alone.listen(1)
+    kept = socket.socket(family, socket.SOCK_STREAM)
+    kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    try:
+        kept.bind(address)
+    except OSError:
+        # Connections of a single process that was here before are still fading. Then others are not kept out while no
+        # worker listens.
+        kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        kept.bind(address)
+    return kept
 
 
 class Workers:

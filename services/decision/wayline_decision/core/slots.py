@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import exp, inf
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,6 +25,7 @@ MAX_KEPT_RACES = 2
 _STEP = 0x9E3779B97F4A7C15
 _MASK = (1 << 64) - 1
 Singles = NDArray[np.float32]
+_MOST_IN_A_DUEL = 50
 _LEAST_UNIT = 1e-12
 _GONE = -np.inf
 
@@ -196,23 +198,22 @@ def _by_contest(
 
 
 def _winners(race: Race, duel: Duel, noise: Floats, company: Company) -> list[Choice]:
-    """All slots at once. Five passes over the candidates in the place of seven: see `Duel` and `explore.thompson`."""
-    costs = noise.reshape(-1, len(race.rows)) * race.spread
-    costs -= duel.shifted
-    np.exp(costs, out=costs)
-    costs += duel.inverse
+    """Slot by slot, who has the least of 1 / priority; see `Duel`, and `explore.thompson` for the same on arrays."""
+    normals = iter(noise.tolist())
     picks: list[Choice] = []
     taken: list[int] = []
-    for slot, winner in enumerate(costs.argmin(axis=1).tolist()):
-        at = winner
-        if at in taken:
-            cost = costs[slot]
-            for other in taken:
-                cost[other] = np.inf
-            at = int(cost.argmin())
+    for _ in range(len(noise) // len(race.rows)):
+        costs = [
+            inverse + exp(spread * z - shifted)
+            for spread, shifted, inverse, z in zip(duel.spread, duel.shifted, duel.inverse, normals, strict=False)
+        ]
+        for other in taken:
+            costs[other] = inf
+        least = min(costs)
+        at = costs.index(least)
         taken.append(at)
         company.join(race.actions[at])
-        picks.append(Choice(race.rows[at], None, duel.inverses[at] / costs.item(slot, at)))
+        picks.append(Choice(race.rows[at], None, duel.inverse[at] / least))
     return picks
 
 
@@ -300,10 +301,13 @@ def _contenders(plan: Plan, race: Race, slots: int) -> Race:
 
 def _with_duel(plan: Plan, race: Race) -> Race:
     """For priorities that are a propensity times something that float32 can divide by."""
-    if plan.arbitration.propensity != 1 or not np.all((race.unit > _LEAST_UNIT) & (race.unit < 1 / _LEAST_UNIT)):
+    if plan.arbitration.propensity != 1 or len(race.rows) > _MOST_IN_A_DUEL:
+        return race
+    if not np.all((race.unit > _LEAST_UNIT) & (race.unit < 1 / _LEAST_UNIT)):
         return race
     unit = race.unit.astype(np.float64)
-    return race._replace(duel=Duel(race.logit + np.log(unit), 1 / unit, (1 / unit).tolist()))
+    shifted = race.logit + np.log(unit)
+    return race._replace(duel=Duel(race.spread.tolist(), shifted.tolist(), (1 / unit).tolist()))
 
 
 def _priced(plan: Plan, standing: Standing, race: Race, drawn: Singles) -> Floats:
