@@ -38,7 +38,7 @@ def extras() -> dict[str, set[str]]:
 
 
 def module(requirement: str) -> str:
-    name = requirement.partition(">")[0]
+    name = requirement.partition(">")[0].partition("[")[0]
     return _IMPORTED_AS.get(name, name.replace("-", "_"))
 
 

@@ -130,7 +130,7 @@ def test_of_two_owners_one_is_refused_and_the_other_goes_on(connect: Open) -> No
             second.commit(a_commit(9, BOB, "m2"))
 
     with closing(connect()) as first:
-        with pytest.raises(Exception, match="lock|someone else has committed"):
+        with pytest.raises(Exception, match=r"lock|someone else has committed"):
             both_write()
         assert first.resolve([BOB]) == {}
         assert first.seen(["m2"]) == set()

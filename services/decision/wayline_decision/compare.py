@@ -18,6 +18,7 @@ from wayline_decision.core.decision import Decision, Filled, Limits, Question
 from wayline_decision.core.evidence import SILENCE, Evidence
 from wayline_decision.core.odds import first_slot_distribution
 from wayline_decision.core.plan import Plan
+from wayline_decision.core.ranking import ranking_chance
 from wayline_decision.engine import case_of
 from wayline_decision.fallback import reason_of
 from wayline_decision.past import Past
@@ -43,8 +44,6 @@ class _Asked(NamedTuple):
     state: State
     """That of the customer's arms."""
     question: Question
-    gone: tuple[str, ...]
-    """Placements that the other catalogue does not have."""
 
     @property
     def now(self) -> datetime:
@@ -80,6 +79,8 @@ class Comparison:
         self._state = state
         self._reward = reward
         self._segments = segments
+        self._rows: dict[int, Mapping[Pick, int]] = {}
+        """Of each plan, by its identity."""
         self.changes = Changes()
         self.evidence = Evidence()
         self.gone: Counter[str] = Counter()
@@ -117,17 +118,16 @@ class Comparison:
 
     def _read(self, record: Record, past: Past | None) -> _Asked:
         known = self._state.plan.placements
-        gone = tuple(one.placement for one in record.request.placements if one.placement not in known)
         reachable = record.personalisation != decision_pb2.PERSONALISATION_UNAVAILABLE
         request = record.request
-        if gone:
+        if any(one.placement not in known for one in request.placements):
             request = decision_pb2.DecideRequest()
             request.CopyFrom(record.request)
             del request.placements[:]
             request.placements.extend(one for one in record.request.placements if one.placement in known)
         if not request.placements:
             nothing = Question((), self._state.situations.get(request.context), None, reachable)
-            return _Asked(record, past, self._state, nothing, gone)
+            return _Asked(record, past, self._state, nothing)
         asked = read_request(request, b"", self._state.plan, self._state.situations)
         entry = Entry(record.view) if record.HasField("view") else None
         case = case_of(self._state, asked, entry, reachable=reachable)
@@ -140,7 +140,7 @@ class Comparison:
             assignment=case.assignment,
             seed=record.seed,
         )
-        return _Asked(record, past, case.state, question, gone)
+        return _Asked(record, past, case.state, question)
 
     def _count(self, one: _Asked, ready: Prepared) -> None:
         record, plan, places = one.record, one.state.plan, []
@@ -148,33 +148,41 @@ class Comparison:
         for selection in record.selections:
             before.setdefault(selection.placement, []).append(selection)
         decision = _decided(one, ready)
-        logged = recorded_chances(record)
-        if one.past is not None:
-            logged = chances_in_hindsight(record, one.past) | logged
-        for filled, target in zip(decision.placements, target_probabilities(one, ready, decision), strict=True):
-            name = filled.placement.id
-            places.append(Place(name, filled.placement.channel, _picks(before.get(name, ())), _picked(plan, filled)))
-            self._weigh(record, name, logged.get(name), before.get(name, ()), target)
-        for name in one.gone:
-            self.gone[name] += 1
-            places.append(Place(name, UNKNOWN, _picks(before.get(name, ())), ()))
-            self._weigh(record, name, logged.get(name), before.get(name, ()), {SILENCE: 1.0})
+        now = {filled.placement.id: filled for filled in decision.placements}
+        targets = dict(zip(now, target_probabilities(one, ready, decision), strict=True))
+        course = _Course(plan, decision, self._rows_of(plan))
+        logged = recorded_chances(record) if one.past is None else chances_in_hindsight(record, one.past)
+        for name, slots in logged.items():
+            was, filled, target = before.get(name, ()), now.get(name), targets.get(name, {SILENCE: 1.0})
+            if filled is None:
+                self.gone[name] += 1
+                places.append(Place(name, UNKNOWN, _picks(was), ()))
+            else:
+                places.append(Place(name, filled.placement.channel, _picks(was), _picked(plan, filled)))
+            self._weigh(record, name, course.first(filled, was, slots, target), was, target)
+            if len(logged) > 1:
+                course.go_on(filled, was, slots)
         self.changes.add(places, self._segments_of(record))
+
+    def _rows_of(self, plan: Plan) -> Mapping[Pick, int]:
+        if id(plan) not in self._rows:
+            self._rows[id(plan)] = {(row.action_id, row.treatment_id): at for at, row in enumerate(plan.rows)}
+        return self._rows[id(plan)]
 
     def _weigh(
         self,
         record: Record,
         name: str,
-        probability: float | None,
+        chances: tuple[float, float] | None,
         before: Sequence[Recorded],
         target: Mapping[str, float],
     ) -> None:
-        if probability is None:
+        if chances is None:
             self.evidence.without_probability += 1
             return
         action = before[0].action if before else SILENCE
         reward = self._reward(record.decision_id, action) if before else 0.0
-        self.evidence.add(name, action, probability, reward, target)
+        self.evidence.add(name, action, *chances, reward, target)
 
     def _segments_of(self, record: Record) -> dict[str, str]:
         mode = decision_pb2.Personalisation.Name(record.personalisation).removeprefix("PERSONALISATION_").lower()
@@ -185,6 +193,65 @@ class Comparison:
             traits = self._state.plan.schema.traits.FromString(record.view.traits) if known else None
             segments |= {name: str(getattr(traits, name)) if traits else UNKNOWN for name in self._segments}
         return segments
+
+
+class _Course:
+    """The placements of a request, one after the other: with what chance all came out as they did, then and now.
+
+    What a placement holds is no candidate for those after it. So what was seen there was seen given all before, and
+    counts as often as the other policy would have come by the same way (Precup, Sutton and Singh, 'Eligibility traces
+    for off-policy policy evaluation', 2000: per-decision importance sampling).
+    """
+
+    def __init__(self, plan: Plan, decision: Decision, rows: Mapping[Pick, int]) -> None:
+        self._plan = plan
+        self._rows = rows
+        self._seed = decision.question.seed
+        self._by_lot = decision.assignment.control == "random_propensity"
+        self._then: float | None = 1.0
+        self._now = 1.0
+        self._held: list[int] = []
+        self._begun = False
+
+    def first(
+        self,
+        filled: Filled | None,
+        was: Sequence[Recorded],
+        slots: Sequence[float | None],
+        target: Mapping[str, float],
+    ) -> tuple[float, float] | None:
+        """Of all before and the first slot, as recorded and under the other policy; None: one of them is not known."""
+        chance = slots[0] if slots else 1.0
+        if chance is None or self._then is None or (self._begun and self._by_lot):
+            return None
+        action = was[0].action if was else SILENCE
+        if self._begun and self._now:
+            target = self._given(filled)
+        return self._then * chance, self._now * target.get(action, 0.0)
+
+    def go_on(self, filled: Filled | None, was: Sequence[Recorded], slots: Sequence[float | None]) -> None:
+        """To the next placement."""
+        self._begun = True
+        for chance in slots:
+            self._then = None if chance is None or self._then is None else self._then * chance
+        rows = [self._rows.get(pick, -1) for pick in _picks(was)]
+        if filled is None or -1 in rows:
+            self._now *= not rows
+        elif self._now and not self._by_lot:
+            contest = filled.contest
+            self._now *= ranking_chance(self._plan, filled.standing, contest, self._held, rows, self._seed)
+        self._held += rows
+
+    def _given(self, filled: Filled | None) -> Mapping[str, float]:
+        if filled is None or filled.contest is None:
+            return {SILENCE: 1.0}
+        return _by_action(self._plan, filled, self._held, self._seed)
+
+
+def _by_action(plan: Plan, filled: Filled, before: Sequence[int], seed: int) -> Mapping[str, float]:
+    assert filled.contest is not None
+    rows = first_slot_distribution(plan, filled.standing, filled.contest, before, seed)
+    return {plan.rows[row].action_id: chance for row, chance in rows.items()} or {SILENCE: 1.0}
 
 
 def _decided(one: _Asked, ready: Prepared) -> Decision:
@@ -223,8 +290,7 @@ def _told(plan: Plan, decision: Decision) -> list[Mapping[str, float]]:
             before += [choice.row for choice in filled.choices]
             continue
         if filled.contest is not None and not by_lot and not plan.dynamic:
-            rows = first_slot_distribution(plan, filled.standing, filled.contest, before, decision.question.seed)
-            chances.append({plan.rows[row].action_id: chance for row, chance in rows.items()})
+            chances.append(_by_action(plan, filled, before, decision.question.seed))
         break
     return chances
 

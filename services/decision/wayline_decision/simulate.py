@@ -100,7 +100,7 @@ class _Pasts:
         """None: it is not needed, or it is gone."""
         if self._states is None or record.catalog_revision in self._lost:
             return None
-        if len(recorded_chances(record)) == len(record.request.placements):
+        if not any(None in slots for slots in recorded_chances(record).values()):
             return None
         try:
             return await self._states.of(record)

@@ -107,6 +107,8 @@ def _notes(result: dict[str, Any]) -> Iterator[str]:
         )
     if slots and not value["rewards"]:
         yield f"No {value['reward']} came of these decisions: the estimates have nothing to go by."
+    if result["fell_back"]:
+        yield f"{result['fell_back']:,} requests are left out: there was no time to decide them."
     for name, count in result["placements_gone"].items():
         yield f"The placement '{name}' was asked for {count:,} times and is not in this catalogue."
     for field, count in result["skipped"].items():

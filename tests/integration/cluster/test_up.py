@@ -97,6 +97,12 @@ async def test_up_tells_of_a_death_and_of_the_return(tmp_path: Path):
         assert (await process.stderr.readline()).decode().startswith("profile is well again (process ")
 
 
+async def test_up_starts_as_many_decision_workers_as_it_is_told(tmp_path: Path):
+    async with up(tmp_path, "--decision-workers", "3") as (process, _):
+        decision = psutil.Process(child_of(process.pid, "decision"))
+        assert decision.environ()["WAYLINE_DECISION_WORKERS"] == "3"
+
+
 async def test_up_on_a_taken_port_says_what_to_do(tmp_path: Path):
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]

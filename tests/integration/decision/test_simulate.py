@@ -6,8 +6,10 @@ import asyncio
 import json
 import subprocess
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -127,8 +129,11 @@ async def test_before_anything_was_decided_it_says_so(js: JetStreamContext, nats
     assert "0 decisions since" in said
 
 
-async def test_what_the_service_decided_is_decided_the_same_by_the_same_catalogue(system: System, nats_url: str):
-    exploring = {"hero": {"channel": "web", "exploration": {"method": "epsilon_greedy", "epsilon": 0.5}}}
+@pytest.mark.parametrize("exploration", [{"method": "epsilon_greedy", "epsilon": 0.5}, {"method": "thompson"}])
+async def test_what_the_service_decided_is_decided_the_same_by_the_same_catalogue(
+    system: System, nats_url: str, exploration: Mapping[str, Any]
+):
+    exploring = {"hero": {"channel": "web", "exploration": exploration}}
     await system.apply(a_catalog([*ACTIONS, an_action("green", value=1.5)], placements=exploring))
     for number in range(100):
         await system.decide(f"customer-{number}")
@@ -142,4 +147,20 @@ async def test_what_the_service_decided_is_decided_the_same_by_the_same_catalogu
     assert found["changes"]["decisions"]["changed"] == 0
     assert len(found["changes"]["actions"]) == 3
     assert found["value"]["without_probability"] == 0
-    assert found["value"]["slots"] == found["changes"]["decisions"]["decisions"]
+    value = found["value"]
+    assert value["slots"] == found["changes"]["decisions"]["decisions"]
+    assert value["new"]["ips"]["effective_sample_size"] == pytest.approx(value["slots"], rel=0.01)
+
+
+async def test_of_decisions_whose_catalogue_is_gone_the_chances_are_not_known(js: JetStreamContext, nats_url: str):
+    await make_decision_stream(js)
+    exploring = a_catalog(ACTIONS, placements={"hero": {"channel": "web", "exploration": "thompson"}})
+    await (await open_store(js)).apply(exploring)
+    records = [a_record(exploring, {"hero": ["red"]}, probability=None, at=datetime.now(UTC)) for _ in range(3)]
+    for record in records:
+        record.catalog_revision = 99
+    await publish_records(js, records)
+    code, said, wrong = await simulate(nats_url, "--since", "1h", "--json")
+    assert code == 0, wrong
+    assert json.loads(said)["value"]["without_probability"] == 3
+    assert json.loads(said)["changes"]["decisions"]["decisions"] == 3

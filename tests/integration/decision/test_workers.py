@@ -231,12 +231,13 @@ async def test_a_worker_that_never_serves_ends_the_supervisor(tmp_path: Path, co
 
 
 SERVES_AND_DIES = """
-import socket
+import socket, time
 supervisor = socket.socket(fileno=0)
 supervisor.sendall(b".")
 supervisor.recv(1)
 supervisor.sendall(b".")
 open(%r, "a").write(".")
+time.sleep(0.3)
 raise SystemExit(1)
 """
 

@@ -48,6 +48,7 @@ def a_result(**fields: Any) -> dict[str, Any]:
         "until": "2026-09-21T12:00:00+00:00",
         "catalog": {"name": "shop", "revision": None},
         "models": {"accept": 12},
+        "fell_back": 0,
         "skipped": {},
         "placements_gone": {},
         "changes": {
@@ -99,12 +100,14 @@ def test_what_the_figures_do_not_tell_is_told_below_them():
             value={"unsupported": 400, "without_probability": 7, "rewards": 0},
             placements_gone={"hero": 3},
             skipped={"context.device": 2},
+            fell_back=5,
         )
     )
     assert "400 of 2,000 first slots were filled without exploration" in said
     assert "7 first slots are left out of the estimates" in said
     assert "No click came of these decisions" in said
     assert "The placement 'hero' was asked for 3 times" in said
+    assert "5 requests are left out: there was no time" in said
     assert "2 decisions are left out: context.device does not fit" in said
 
 

@@ -96,7 +96,8 @@ def test_with_little_evidence_a_propensity_leans_on_the_base_rate() -> None:
 
 def test_with_much_evidence_it_is_the_models() -> None:
     plan = a_plan([an_action("a", propensity=ASKS)], arbitration={"smoothing": {"evidence": 50}})
-    assert first(plan, [a_model(plan, {"": 0.9}, evidence=[(10**7, 10**6)])]).arithmetic.propensity == pytest.approx(0.9, abs=1e-4)
+    sure = a_model(plan, {"": 0.9}, evidence=[(10**7, 10**6)])
+    assert first(plan, [sure]).arithmetic.propensity == pytest.approx(0.9, abs=1e-4)
 
 
 def test_a_model_that_does_not_count_rests_on_the_catalogues_evidence() -> None:

@@ -12,6 +12,7 @@ from wayline.catalog.model import Catalog
 from wayline.errors import InvalidField
 from wayline_decision.compare import Comparison
 from wayline_decision.core.compile import compile_plan
+from wayline_decision.fallback import OUT_OF_TIME
 from wayline_decision.states import fitted
 
 NOW = a_catalog([an_action("red", value=2), an_action("blue", value=1)])
@@ -233,3 +234,21 @@ def test_a_placement_that_stayed_empty_counts_as_silence():
     nobody_may = a_catalog([an_action("red", eligibility="profile.views > 99")])
     value = compared(nobody_may, [a_record(NOW, {"hero": []}), a_record(NOW, {"hero": ["red"]})]).evidence.as_dict()
     assert (value["slots"], value["without_probability"], value["unsupported"]) == (2, 0, 1)
+
+
+def test_a_request_that_there_was_no_time_to_decide_says_nothing_of_any_catalogue():
+    fell_back = a_record(NOW, {"hero": []})
+    fell_back.notes.append(OUT_OF_TIME)
+    comparison = compared(NOW, [fell_back, a_record(NOW, {"hero": ["red"]})])
+    assert comparison.fell_back == 1
+    assert changes(comparison)["decisions"] == {"decisions": 1, "changed": 0, "share": 0}
+    assert comparison.evidence.as_dict()["slots"] == 1
+
+
+def test_each_decision_has_its_own_clock_where_the_weights_follow_the_time():
+    weight = "now < timestamp('2026-09-21T12:00:30Z') ? 1.0 : 9.0"
+    catalog = a_catalog([an_action("red", value=2), an_action("blue", value=1, context_weight=weight)])
+    early, late = a_record(NOW, {"hero": ["red"]}), a_record(NOW, {"hero": ["red"]})
+    late.decided_at.FromJsonString("2026-09-21T12:00:31Z")
+    found = changes(compared(catalog, [early, late, early]))["actions"]
+    assert (found["red"]["after"], found["blue"]["after"]) == (2, 1)

@@ -28,7 +28,7 @@ def test_the_model_of_rewards_narrows_the_doubly_robust_estimate_on_a_world_with
         evidence = Evidence()
         for _ in range(300):
             action = "blue" if chance.random() < 0.5 else "red"
-            evidence.add("hero", action, 0.5, float(chance.random() < takes[action]), target)
+            evidence.add("hero", action, 0.5, target.get(action, 0.0), float(chance.random() < takes[action]), target)
         found = evidence.as_dict()["new"]
         for name in covered:
             covered[name] += found[name]["low"] <= truth <= found[name]["high"]

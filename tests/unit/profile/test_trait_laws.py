@@ -130,7 +130,10 @@ prices = st.one_of(
 )
 orders_ = st.lists(
     st.builds(
-        Order, ages_ms.map(lambda age_ms: NOON_MS - age_ms), prices, st.sampled_from(["Fell", "Passo", 7, True, "", None])
+        Order,
+        ages_ms.map(lambda age_ms: NOON_MS - age_ms),
+        prices,
+        st.sampled_from(["Fell", "Passo", 7, True, "", None]),
     ),
     max_size=14,
 )

@@ -65,17 +65,25 @@ class Evidence:
         self.without_probability = 0
         """First slots that were left out, since the chance of their choice is not known."""
 
-    def add(self, placement: str, action: str, probability: float, reward: float, target: Mapping[str, float]) -> None:
+    def add(
+        self,
+        placement: str,
+        action: str,
+        probability: float,
+        chance: float,
+        reward: float,
+        target: Mapping[str, float],
+    ) -> None:
         """Add one first slot.
 
         Args:
             placement: its id.
             action: that was taken; SILENCE when it stayed empty.
-            probability: of that, by the policy that took it.
+            probability: of that, and of all that the placements before it hold, by the policy that took it.
+            chance: the same under the other policy.
             reward: 0 to 1, in the order in which decisions were made.
-            target: action to its chance under the other policy; all of them sum to 1.
+            target: action to its chance under the other policy, whatever the placements before hold; they sum to 1.
         """
-        chance = target.get(action, 0.0)
         expected = sum(share * self._model.predict(placement, one) for one, share in target.items())
         row = (reward, probability, min(1.0, chance), self._model.predict(placement, action), expected)
         for column, value in zip(self._columns, row, strict=True):

@@ -113,8 +113,7 @@ class Extreme:
 
     def merge(self, cell: Cell, other: Cell) -> None:
         """Keep the smaller, or the greater."""
-        if other.HasField("extreme"):
-            self.add(cell, other.extreme)
+        self.add(cell, other.extreme)
 
     def value(self, cells: Sequence[Cell]) -> Any:
         """The smallest, or the greatest."""

@@ -111,8 +111,13 @@ class PostgresProfileStore:
         settings = {**_SETTINGS, "synchronous_commit": "on" if sync else "off"}
         self._link = Link(url, timeout_seconds=timeout_seconds, settings=settings, prepare=ensure_schema)
         # Never read again, not even after the connection was lost: a commit builds on what was read at these positions.
-        self._positions: dict[int, int] = dict(self._read(_POSITIONS))
-        self._counters = _counters_of(self._read(_COUNTERS)[0])
+        self._positions: dict[int, int] = {}
+        try:
+            self._positions |= dict(self._read(_POSITIONS))
+            self._counters = _counters_of(self._read(_COUNTERS)[0])
+        except BaseException:
+            self._link.close()
+            raise
 
     def positions(self) -> dict[int, int]:
         """See the port."""

@@ -49,9 +49,8 @@ def ensure_schema(connection: Connection[Any]) -> None:
     Raises:
         SchemaTooNew: the tables are those of a newer version.
     """
-    if _version(connection) == len(STEPS):
-        return
     with connection.transaction():
+        # Before anything is read: tables that another session has just made may be seen by halves until it lets go.
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
         version = _version(connection)
         if version > len(STEPS):
@@ -64,14 +63,14 @@ def ensure_schema(connection: Connection[Any]) -> None:
             connection.execute("INSERT INTO version VALUES (0)")
         for step in STEPS[version:]:
             connection.execute(step, prepare=False)  # several statements cannot be prepared as one
-        connection.execute("UPDATE version SET version = %s", (len(STEPS),))
+        if version < len(STEPS):
+            connection.execute("UPDATE version SET version = %s", (len(STEPS),))
     if version < len(STEPS):
         log.info("profile_store_schema", was=version, now=len(STEPS))
 
 
 def _version(connection: Connection[Any]) -> int:
-    made = connection.execute("SELECT to_regclass('wayline_profile.version')").fetchone()
-    if made is None or made[0] is None:
-        return 0
-    row = connection.execute("SELECT version FROM version").fetchone()
+    # From the catalogue as it is now: `to_regclass` may answer from what this session knew before it got the lock.
+    made = connection.execute("SELECT FROM pg_tables WHERE schemaname = %s AND tablename = 'version'", (SCHEMA,))
+    row = connection.execute("SELECT version FROM version").fetchone() if made.rowcount else None
     return int(row[0]) if row else 0
