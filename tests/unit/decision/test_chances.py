@@ -95,7 +95,7 @@ def test_without_the_model_that_scored_there_is_none() -> None:
 
 def test_where_the_catalogue_lacks_what_was_asked_for_there_is_none() -> None:
     (record,) = decided(a_state(two_actions()), 1)
-    record.request.placements[0].placement = "gone"
+    record.request.placements[0].placement = record.selections[0].placement = "gone"
     assert chances_in_hindsight(record, of(a_state(two_actions()))) == recorded_chances(record)
 
 

@@ -8,7 +8,7 @@ J. R. Shewchuk, Adaptive Precision Floating-Point Arithmetic, 1997.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from math import fsum
 
 from wayline.v1 import profile_pb2
@@ -33,9 +33,14 @@ def unite(cell: Summed, other: Summed) -> None:
     _set(cell, [cell.sum, *cell.rest, other.sum, *other.rest])
 
 
-def total_of(cells: Iterable[Summed]) -> float:
+def total_of(cells: Sequence[Summed]) -> float:
     """The sum of all cells, rounded once."""
-    return fsum(part for cell in cells for part in (cell.sum, *cell.rest))
+    if len(cells) == 1:
+        return cells[0].sum
+    parts = [cell.sum for cell in cells]
+    for cell in cells:
+        parts += cell.rest
+    return fsum(parts)
 
 
 def _set(cell: Summed, parts: list[float]) -> None:

@@ -6,7 +6,6 @@ The messages for both have the same fields, so a tally does not know which of th
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -176,12 +175,15 @@ class Frequent:
 
     def value(self, cells: Sequence[Cell]) -> Any:
         """The value."""
-        counts: Counter[str] = Counter()
-        for cell in cells:
-            counts.update(cell.counts)
-        # A greater value may have given way in one bucket and not in another: its count would not be whole.
-        known = sorted(counts)[:MAX_VALUES] if len(counts) > MAX_VALUES else counts
-        return min(known, key=lambda value: (-counts[value], value), default=None)
+        counts: dict[str, int] = dict(cells[0].counts) if cells else {}
+        for cell in cells[1:]:
+            for value, count in cell.counts.items():
+                counts[value] = counts.get(value, 0) + count
+        if len(counts) > MAX_VALUES:
+            # A greater value may have given way in one bucket and not in another: its count would not be whole.
+            counts = {value: counts[value] for value in sorted(counts)[:MAX_VALUES]}
+        most = max(counts.values(), default=0)
+        return min((value for value, count in counts.items() if count == most), default=None)
 
     def _limit(self, cell: Cell) -> None:
         excess = len(cell.counts) - MAX_VALUES

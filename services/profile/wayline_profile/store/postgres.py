@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, LiteralString
 
-from psycopg import Connection
+from psycopg import Connection, Pipeline
 
 from wayline.v1 import events_pb2, profile_pb2
 from wayline_profile.core.projector import Commit
@@ -198,8 +198,8 @@ class PostgresProfileStore:
         """Safe to do again when no answer came: if it was done, the positions say so."""
         counted = connection.cursor(binary=True)
         # Two journeys to the server: for the positions, and for everything else.
-        with connection.pipeline(), connection.transaction():
-            self._check(connection, sorted(commit.positions))
+        with connection.pipeline() as pipeline, connection.transaction():
+            self._check(connection, pipeline, sorted(commit.positions))
             for write in writes:
                 connection.execute(write.statement, write.arguments)
             counted.execute(_COUNT, (commit.created, commit.folded, commit.duplicates, commit.poison))
@@ -207,10 +207,11 @@ class PostgresProfileStore:
         assert row is not None, "the row is made with the table"
         return _counters_of(row)
 
-    def _check(self, connection: Connection[Any], partitions: list[int]) -> None:
+    def _check(self, connection: Connection[Any], pipeline: Pipeline, partitions: list[int]) -> None:
         if any(partition not in self._positions for partition in partitions):
             connection.execute(_BEGIN_PARTITIONS, (partitions,))
         held = connection.cursor(binary=True).execute(_LOCK_POSITIONS, (partitions,))
+        pipeline.sync()  # not only for the answer: from here the server counts how long the transaction is idle
         stored = dict(held.fetchall())
         expected = {partition: self._positions.get(partition, 0) for partition in partitions}
         if stored != expected:

@@ -16,7 +16,8 @@ from wayline.errors import Retryable, WaylineError
 SCHEMES = ("postgresql://", "postgres://")
 _FIRST_PAUSE_SECONDS = 0.05
 _LONGEST_PAUSE_SECONDS = 1.0
-_IDLE_SECONDS = 5
+# Whether the other end is still there is asked after so long without a word, so often.
+_IDLE_SECONDS, _PROBE_SECONDS, _PROBES = 5, 2, 3
 T = TypeVar("T")
 log = logging.get("store")
 
@@ -52,10 +53,15 @@ class Link:
         self._settings = {
             "statement_timeout": milliseconds,
             "lock_timeout": milliseconds,
+            # A process that is frozen, or whose machine is gone, must not keep its locks.
             "idle_in_transaction_session_timeout": milliseconds,
+            "tcp_keepalives_idle": str(_IDLE_SECONDS),
+            "tcp_keepalives_interval": str(_PROBE_SECONDS),
+            "tcp_keepalives_count": str(_PROBES),
             **settings,
         }
         self._prepare = prepare
+        self._released = False
         self._connection = self._connect()
 
     def run(self, work: Callable[[Connection[Any]], T]) -> T:
@@ -66,6 +72,8 @@ class Link:
         Raises:
             Retryable: the server did not answer in time.
         """
+        if self._released:
+            raise Retryable("the profile store was closed")
         if not self._connection.closed:
             try:
                 return self._attempt(work)
@@ -84,16 +92,19 @@ class Link:
             raise Retryable(f"the profile store at {self._where} went away twice in a row: {lost}") from None
 
     def close(self) -> None:
-        """Release the connection. Twice is safe."""
+        """Release the connection, for good. Twice is safe."""
+        self._released = True
         self._connection.close()
 
     def _attempt(self, work: Callable[[Connection[Any]], T]) -> T:
         # "from None": a traceback in the log would show variables, the password among them.
         try:
             return work(self._connection)
-        except psycopg.OperationalError as error:
-            if self._connection.closed or isinstance(error, _GOING_DOWN):
+        except psycopg.Error as error:
+            if self._connection.closed or isinstance(error, _SESSION_OVER):
                 raise _Lost(_text(error)) from None
+            if not isinstance(error, psycopg.OperationalError):
+                raise  # a bug
             raise Retryable(f"the profile store at {self._where} did not do its part: {_text(error)}") from None
 
     def _connect(self) -> Connection[Any]:
@@ -145,9 +156,9 @@ def parameters_of(url: str) -> dict[str, Any]:
         "connect_timeout": 2,
         "target_session_attrs": "read-write",  # of several hosts the one that is not a standby
         "keepalives_idle": _IDLE_SECONDS,
-        "keepalives_interval": 2,
-        "keepalives_count": 3,
-        "tcp_user_timeout": 2_000 * _IDLE_SECONDS,
+        "keepalives_interval": _PROBE_SECONDS,
+        "keepalives_count": _PROBES,
+        "tcp_user_timeout": 1_000 * (_IDLE_SECONDS + _PROBES * _PROBE_SECONDS),
     }
     return {**defaults, **parameters}
 
@@ -156,7 +167,13 @@ class _Lost(Exception):
     """The connection is gone."""
 
 
-_GOING_DOWN = (psycopg.errors.AdminShutdown, psycopg.errors.CrashShutdown, psycopg.errors.CannotConnectNow)
+_SESSION_OVER = (
+    psycopg.errors.AdminShutdown,
+    psycopg.errors.CrashShutdown,
+    psycopg.errors.CannotConnectNow,
+    psycopg.errors.IdleInTransactionSessionTimeout,
+    psycopg.errors.ReadOnlySqlTransaction,  # it has become a standby
+)
 
 
 def _text(error: psycopg.Error) -> str:

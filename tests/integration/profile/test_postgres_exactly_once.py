@@ -1,0 +1,218 @@
+"""Exactly once on PostgreSQL: whatever kills the profile service, and whoever else writes, ends as a clean run does."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import sys
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
+
+import psycopg
+import pytest
+from nats.js import JetStreamContext
+from tests.support.events import NOON_MS, alias, identify, track
+from tests.support.ports import free_port
+from tests.support.postgres import PostgresServer
+from tests.support.profile import make_event_stream, publish, read_up_to, running_profile
+
+from wayline.catalog.model import Catalog
+from wayline.catalog.store import open_store
+from wayline.identity import identity_key
+from wayline.v1 import events_pb2
+from wayline_profile.store import Counters, ProfileStore
+from wayline_profile.store.postgres import PostgresProfileStore
+from wayline_profile.store.rocksdb import RocksProfileStore
+
+CATALOG = Catalog.model_validate(
+    {
+        "traits": {
+            "views": {"kind": "count", "event": "Viewed"},
+            "spend": {"kind": "sum", "event": "Bought", "property": "total"},
+            "colours": {"kind": "affinity", "event": "Viewed", "property": "color", "half_life": "7d"},
+            "city": {"kind": "attribute", "default": "unknown"},
+        }
+    }
+)
+EVENTS, KILLS = 4_000, 5
+_SMALL_BATCHES = {"WAYLINE_PROFILE_BATCH": "8"}
+
+
+def a_busy_day(chance: random.Random) -> Iterator[events_pb2.Event]:
+    """Visitors who look and buy, who sign in on several browsers, whose accounts are united, and who send again."""
+    sent: list[events_pb2.Event] = []
+    for number in range(EVENTS):
+        if sent and chance.random() < 0.15:
+            yield chance.choice(sent[-500:])
+            continue
+        person = chance.randrange(300)
+        user, browser = f"user-{person}", f"browser-{person}-{chance.randrange(3)}"
+        at_ms = NOON_MS + number - chance.randrange(5_000)
+        kind = chance.random()
+        if kind < 0.5:
+            event = track("Viewed", {"color": chance.choice(["red", "blue", "green"])}, browser=browser, at_ms=at_ms)
+        elif kind < 0.75:
+            event = track("Bought", {"total": round(chance.uniform(5, 90), 2)}, user=user, at_ms=at_ms)
+        elif kind < 0.97:
+            event = identify({"city": chance.choice(["Rome", "Lima"])}, user=user, browser=browser, at_ms=at_ms)
+        else:
+            event = alias(user, f"user-{chance.randrange(300)}", at_ms=at_ms)
+        event.message_id = f"message-{number}"
+        sent.append(event)
+        yield event
+
+
+@pytest.fixture
+async def events(js: JetStreamContext) -> list[events_pb2.Event]:
+    """Events that are in the stream, without a catalogue yet: nobody folds."""
+    await make_event_stream(js)
+    events = list(a_busy_day(random.Random(4)))
+    assert await publish(js, events) == len(events)
+    return events
+
+
+@pytest.fixture
+def url(postgres_server: PostgresServer) -> str:
+    return postgres_server.new_database()
+
+
+@asynccontextmanager
+async def a_process(
+    nats_url: str, store: str, log: Path, **variables: str
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """The profile service as it runs in production."""
+    with log.open("ab") as file:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "wayline_profile"),
+            stderr=file,
+            env={
+                **os.environ,
+                "WAYLINE_NATS_URL": nats_url,
+                "WAYLINE_PROFILE_STORE": store,
+                "WAYLINE_PROFILE_PORT": str(free_port()),
+                **variables,
+            },
+        )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+async def folded_to(url: str, sequence: int, *processes: asyncio.subprocess.Process) -> int:
+    """Wait until the database has come to a position, while one of the processes lives."""
+    query = "SELECT coalesce(max(sequence), 0) FROM wayline_profile.positions"
+    async with asyncio.timeout(60):
+        while not await asyncio.to_thread(made, url):
+            await asyncio.sleep(0.01)
+        with psycopg.connect(url, autocommit=True) as connection:
+            while (reached := value_of(connection, query)) < sequence:
+                assert any(one.returncode is None for one in processes), "the service has ended"
+                await asyncio.sleep(0)
+    return reached
+
+
+def made(url: str) -> bool:
+    with psycopg.connect(url) as connection:
+        return value_of(connection, "SELECT count(*) FROM pg_tables WHERE tablename = 'positions'") == 1
+
+
+def value_of(connection: psycopg.Connection, query: str) -> int:
+    row = connection.execute(query).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def all_of(store: ProfileStore, events: Iterable[events_pb2.Event]) -> tuple[object, ...]:
+    """Whatever a store holds, byte for byte."""
+    events = list(events)
+    with closing(store):
+        pairs = {("user_id", one.user_id) for one in events} | {("user_id", one.previous_id) for one in events}
+        pairs |= {("anonymous_id", one.anonymous_id) for one in events}
+        keys = sorted(identity_key(*pair) for pair in pairs if pair[1])
+        return (
+            [one.SerializeToString(deterministic=True) for one in store.profiles()],
+            store.resolve(keys),
+            [[one.SerializeToString(deterministic=True) for one in store.timeline([key], limit=1_000)] for key in keys],
+            store.seen({one.message_id for one in events}),
+            store.counters(),
+            store.positions(),
+        )
+
+
+async def a_clean_run(nats_url: str, data: Path, events: list[events_pb2.Event]) -> tuple[object, ...]:
+    """What RocksDB holds when nothing went wrong."""
+    async with running_profile(nats_url, data) as stub:
+        await read_up_to(stub, len(events))
+    return all_of(RocksProfileStore(data), events)
+
+
+async def test_a_service_that_is_killed_again_and_again_ends_as_a_clean_run_on_rocksdb(
+    js: JetStreamContext, nats_url: str, url: str, tmp_path: Path, events: list[events_pb2.Event]
+) -> None:
+    await (await open_store(js)).apply(CATALOG)
+    chance, reached = random.Random(7), 0
+    for _ in range(KILLS):
+        async with a_process(nats_url, url, tmp_path / "log", **_SMALL_BATCHES) as process:
+            reached = await folded_to(url, reached + chance.randrange(1, EVENTS // (KILLS + 2)), process)
+        assert reached < EVENTS, "killed in the middle"
+    async with a_process(nats_url, url, tmp_path / "log") as process:
+        await folded_to(url, EVENTS, process)
+        process.terminate()
+        assert await process.wait() == 0
+    found = all_of(PostgresProfileStore(url), events)
+    assert found == await a_clean_run(nats_url, tmp_path / "clean", events)
+    identities, counters = found[1], found[4]
+    assert isinstance(identities, dict)
+    assert isinstance(counters, Counters)
+    assert counters.folded + counters.duplicates == EVENTS
+    assert 0 < counters.profiles < len(identities), "profiles were merged"
+    assert counters.duplicates > 0
+
+
+async def test_of_two_services_on_one_database_one_ends_and_nothing_counts_twice(
+    js: JetStreamContext, nats_url: str, url: str, tmp_path: Path, events: list[events_pb2.Event]
+) -> None:
+    logs = tmp_path / "one", tmp_path / "two"
+    async with (
+        a_process(nats_url, url, logs[0], **_SMALL_BATCHES) as one,
+        a_process(nats_url, url, logs[1], **_SMALL_BATCHES) as two,
+    ):
+        async with asyncio.timeout(60):  # both have read the positions, and wait for a catalogue
+            while not all('"started"' in log.read_text() for log in logs):
+                await asyncio.sleep(0.01)
+        await (await open_store(js)).apply(CATALOG)
+        await folded_to(url, EVENTS, one, two)
+        async with asyncio.timeout(20):
+            await asyncio.wait(
+                [asyncio.ensure_future(each.wait()) for each in (one, two)], return_when="FIRST_COMPLETED"
+            )
+        assert {one.returncode, two.returncode} == {1, None}
+    (loser,) = [log.read_text() for log in logs if "PositionMoved" in log.read_text()]
+    assert "someone else has committed" in loser
+    assert all_of(PostgresProfileStore(url), events) == await a_clean_run(nats_url, tmp_path / "clean", events)
+
+
+@pytest.mark.parametrize(
+    ("store", "words"),
+    [
+        ("rocks", "WAYLINE_PROFILE_STORE"),
+        ("postgresql://wayline:geheim@@127.0.0.1/db", "WAYLINE_PROFILE_STORE"),
+        ("postgresql://wayline:geheim@127.0.0.1:{port}/db", "cannot be reached"),
+    ],
+)
+async def test_a_store_that_cannot_be_used_ends_the_start_with_one_line_and_no_password(
+    store: str, words: str, nats_url: str, tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    address = store.format(port=free_port())
+    async with a_process(nats_url, address, log, WAYLINE_PROFILE_STORE_TIMEOUT_SECONDS="0.2") as process:
+        assert await process.wait() == 1
+    said = log.read_text()
+    assert words in said.splitlines()[-1]
+    assert "Traceback" not in said
+    assert "geheim" not in said

@@ -1,0 +1,62 @@
+"""The chance of a whole placement is how often it is filled so, under every method and restriction."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from tests.support.decisions import a_question, decided
+from tests.unit.decision.test_odds import METHODS, SHAPES, shaped
+
+from wayline_decision.core.ranking import ranking_chance
+
+SEEDS = 1_500
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_placement_is_filled_so_as_often_as_its_chance_says(method: str, shape: str) -> None:
+    plan = shaped(method, SHAPES[shape])
+    found: Counter[tuple[int, ...]] = Counter()
+    for seed in range(SEEDS):
+        filled = decided(plan, a_question(plan, "list", seed=seed)).placements[0]
+        found[tuple(one.row for one in filled.choices)] += 1
+    chances = {rows: ranking_chance(plan, filled.standing, filled.contest, (), rows, seed=0) for rows in found}
+    for rows, count in found.items():
+        assert count / SEEDS == pytest.approx(chances[rows], abs=0.05), rows
+    assert 0.95 < sum(chances.values()) < 1.01
+
+
+@pytest.mark.parametrize("method", ["none", "squarecb", "epsilon_greedy"])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_it_is_the_product_of_the_chances_that_are_logged(method: str, shape: str) -> None:
+    plan = shaped(method, SHAPES[shape])
+    for seed in range(30):
+        hero, rest = decided(plan, a_question(plan, "hero", "list", seed=seed)).placements
+        logged = 1.0
+        for one in rest.choices:
+            assert one.selection_probability is not None
+            logged *= one.selection_probability
+        before, rows = ([one.row for one in filled.choices] for filled in (hero, rest))
+        assert ranking_chance(plan, rest.standing, rest.contest, before, rows, 0) == pytest.approx(logged)
+
+
+def test_what_does_not_fill_the_placement_or_more_than_it_has_none() -> None:
+    plan = shaped("squarecb", {})
+    filled = decided(plan, a_question(plan, "list")).placements[0]
+    rows = [one.row for one in filled.choices]
+    for other in ([], rows[:1], [*rows, *rows], [rows[0], rows[0]]):
+        assert ranking_chance(plan, filled.standing, filled.contest, (), other, 0) == 0
+    assert ranking_chance(plan, filled.standing, None, (), rows, 0) == 0
+    assert ranking_chance(plan, filled.standing, None, (), (), 0) == 1
+
+
+def test_a_bundle_goes_out_whole_or_has_no_chance() -> None:
+    plan = shaped("squarecb", SHAPES["bundle"])
+    row = {one.action_id: at for at, one in reversed(list(enumerate(plan.rows)))}
+    filled = decided(plan, a_question(plan, "list")).placements[0]
+    chance = {
+        second: ranking_chance(plan, filled.standing, filled.contest, (), [row["a"], row[second]], 0)
+        for second in ("b", "d")
+    }
+    assert chance["b"] == 0 < chance["d"]

@@ -1,0 +1,195 @@
+"""The value of a policy that was never used, estimated from the decisions of another one, beside what it truly is.
+
+A small world: customers of a few kinds, who accept each action with a known chance. The real engine decides for them.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from statistics import fmean
+from typing import Any
+
+import pytest
+from tests.support.decisions import a_catalog, an_action
+from tests.support.engines import Shop
+
+from wayline.catalog.model import Catalog
+from wayline_decision.compare import Comparison
+from wayline_decision.core.compile import compile_plan
+from wayline_decision.past import Past
+from wayline_decision.states import State, fitted
+
+ESTIMATORS = ("ips", "snips", "doubly_robust")
+KINDS = {"gold": 0.2, "silver": 0.3, "none": 0.5}
+"""How frequent each kind of customer is."""
+ACCEPTS = {
+    "gold": {"red": 0.1, "blue": 0.6, "green": 0.2, "grey": 0.3},
+    "silver": {"red": 0.2, "blue": 0.1, "green": 0.5, "grey": 0.2},
+    "none": {"red": 0.15, "blue": 0.05, "green": 0.1, "grey": 0.4},
+}
+USED = {"red": 3.0, "blue": 1.7, "green": 2.0, "grey": 2.1}
+"""The values by which decisions were made: red is shown to most."""
+TRIED = {"red": 1.0, "blue": 2.0, "green": 2.0, "grey": 2.2}
+EPSILON_GREEDY = {"method": "epsilon_greedy", "epsilon": 0.4}
+THOMPSON = {"method": "thompson"}
+SQUARECB = {"method": "squarecb", "gamma": 8}
+GREEDY = {"method": "none"}
+DECISIONS = 300
+SEEDS = range(8)
+
+
+def a_policy(values: Mapping[str, float], exploration: Mapping[str, Any], **fields: Any) -> State:
+    """It goes by values, and knows a little of who likes what. Grey is not for gold customers."""
+    weights = {"blue": "profile.tier == 'gold' ? 1.5 : 1.0", "green": "profile.tier == 'silver' ? 1.3 : 1.0"}
+    actions = [
+        an_action(
+            name,
+            value=value,
+            propensity={"base": 0.2, "evidence": 15},
+            context_weight=weights.get(name, 1.0),
+            **({"eligibility": "profile.tier != 'gold'"} if name == "grey" else {}),
+        )
+        for name, value in values.items()
+    ]
+    catalog: Catalog = a_catalog(actions, placements={"hero": {"channel": "web", "exploration": exploration}}, **fields)
+    return fitted(compile_plan(catalog, 1), {}, {})
+
+
+class World:
+    """A policy at work for customers who come at random."""
+
+    def __init__(self, state: State, seed: int, decisions: int = DECISIONS) -> None:
+        random.seed(seed)  # of the engine's own seeds, too
+        shop = Shop(state.plan, state)
+        kinds = random.choices(list(KINDS), list(KINDS.values()), k=decisions)
+        for number, kind in enumerate(kinds):
+            shop.knows(f"customer-{number}", profile={"tier": kind})
+            shop.decide(f"customer-{number}")
+        self.state, self.records = state, shop.records
+        self.chances = [
+            ACCEPTS[kind][record.selections[0].action] for kind, record in zip(kinds, self.records, strict=True)
+        ]
+        """That each decision's action is accepted."""
+        self.accepted = {
+            record.decision_id
+            for record, chance in zip(self.records, self.chances, strict=True)
+            if random.random() < chance
+        }
+
+    def valued(self, other: State) -> dict[str, Any]:
+        """What its records say of another policy."""
+        comparison = Comparison(other, lambda decision_id, _: float(decision_id in self.accepted))
+        comparison.add([(one, Past(self.state, {}, frozenset())) for one in self.records])
+        return comparison.evidence.as_dict()
+
+
+def truth_of(state: State) -> float:
+    """What a policy is worth: how likely its actions are accepted, over many customers."""
+    return fmean(World(state, seed=99, decisions=2_000).chances)
+
+
+@pytest.fixture(scope="module", params=[EPSILON_GREEDY, THOMPSON], ids=lambda one: one["method"])
+def worlds(request: pytest.FixtureRequest) -> list[World]:
+    """Of the same policy."""
+    used = a_policy(USED, request.param)
+    return [World(used, seed) for seed in SEEDS]
+
+
+@pytest.mark.parametrize("tried", [GREEDY, SQUARECB], ids=lambda one: one["method"])
+def test_the_interval_holds_the_true_value_of_a_catalogue_that_was_never_used(
+    worlds: list[World], tried: Mapping[str, Any]
+) -> None:
+    other = a_policy(TRIED, tried)
+    truth = truth_of(other)
+    found = [world.valued(other) for world in worlds]
+    # or it would not show which of the two is told
+    assert truth > fmean(one["recorded"]["value"] for one in found) + 0.05
+    for name in ESTIMATORS:
+        estimates = [one["new"][name] for one in found]
+        assert sum(one["low"] <= truth <= one["high"] for one in estimates) >= len(SEEDS) - 1, name
+        usual_width = fmean(one["high"] - one["low"] for one in estimates)  # four standard errors
+        off = abs(fmean(one["value"] for one in estimates) - truth)
+        assert off < usual_width / len(SEEDS) ** 0.5, name
+    assert {(one["without_probability"], one["slots"]) for one in found} == {(0, DECISIONS)}
+    assert sum(one["unsupported"] for one in found) == 0
+
+
+@pytest.mark.parametrize("formula", [None, "propensity * value + 0.01 * context"])
+def test_decisions_of_thompson_sampling_say_of_the_same_catalogue_what_came_of_it(formula: str | None) -> None:
+    state = a_policy(USED, THOMPSON, arbitration={"formula": formula})
+    value = World(state, seed=3, decisions=300).valued(state)
+    assert (value["slots"], value["without_probability"], value["unsupported"]) == (300, 0, 0)
+    for name in ESTIMATORS:
+        one = value["new"][name]
+        assert one["low"] <= value["recorded"]["value"] <= one["high"]
+        assert one["value"] == pytest.approx(value["recorded"]["value"], abs=0.01)
+        assert one["effective_sample_size"] == pytest.approx(300, rel=0.01)
+
+
+def test_without_what_they_were_made_with_decisions_of_thompson_sampling_say_nothing() -> None:
+    state = a_policy(USED, THOMPSON)
+    world = World(state, seed=1, decisions=20)
+    comparison = Comparison(state, lambda *_: 0.0)
+    comparison.add([(one, None) for one in world.records])
+    assert comparison.evidence.as_dict()["slots"] == 0
+    assert comparison.evidence.without_probability == 20
+
+
+def test_what_a_placement_before_holds_for_certain_is_no_candidate_of_the_one_that_explores() -> None:
+    places = {"hero": {"channel": "web"}, "list": {"channel": "web", "exploration": EPSILON_GREEDY}}
+    both = [{"id": "main", "placements": list(places)}]
+    catalog = a_catalog(
+        [an_action(name, value=value, treatments=both) for name, value in USED.items()], placements=places
+    )
+    state = fitted(compile_plan(catalog, 1), {}, {})
+    shop = Shop(state.plan, state)
+    for number in range(50):
+        shop.decide(f"customer-{number}", "hero", "list")
+    comparison = Comparison(state, lambda *_: 1.0)
+    comparison.add([(one, None) for one in shop.records])
+    value = comparison.evidence.as_dict()
+    assert (value["slots"], value["unsupported"]) == (100, 0)
+    for one in value["new"].values():
+        assert (one["value"], one["effective_sample_size"]) == (pytest.approx(1), pytest.approx(100))
+
+
+BOTH = [{"id": "main", "placements": ["hero", "list"]}]
+LIKED = {"red": 0.1, "blue": 0.2, "green": 0.3, "grey": 0.4}
+
+
+def of_two_placements(values: Mapping[str, float], exploration: Mapping[str, Any]) -> State:
+    """Both could hold each action, and neither what the other holds."""
+    places = {name: {"channel": "web", "exploration": exploration} for name in ("hero", "list")}
+    chance = {"base": 0.2, "evidence": 15}
+    actions = [an_action(name, value=one, propensity=chance, treatments=BOTH) for name, one in values.items()]
+    return fitted(compile_plan(a_catalog(actions, placements=places), 1), {}, {})
+
+
+@pytest.mark.parametrize("exploration", [EPSILON_GREEDY, THOMPSON], ids=lambda one: one["method"])
+def test_placements_that_compete_for_the_same_actions_are_valued_truly(exploration: Mapping[str, Any]) -> None:
+    random.seed(8)
+    used = of_two_placements({"red": 2, "blue": 2.2, "green": 2.4, "grey": 2.6}, exploration)
+    other = of_two_placements({"red": 1, "blue": 2, "green": 3, "grey": 2.5}, GREEDY)
+    truth = (LIKED["green"] + LIKED["grey"]) / 2
+    shop = Shop(used.plan, used)
+    for number in range(800):
+        shop.decide(f"customer-{number}", "hero", "list")
+    liked = {
+        (record.decision_id, one.action)
+        for record in shop.records
+        for one in record.selections
+        if random.random() < LIKED[one.action]
+    }
+    for state in (used, other):
+        comparison = Comparison(state, lambda *which: float(which in liked))
+        comparison.add([(one, Past(used, {}, frozenset())) for one in shop.records])
+        value = comparison.evidence.as_dict()
+        assert (value["slots"], value["without_probability"]) == (1_600, 0)
+        for one in value["new"].values():
+            if state is used:
+                assert one["effective_sample_size"] == pytest.approx(1_600, rel=0.01)
+                assert one["value"] == pytest.approx(value["recorded"]["value"], abs=0.01)
+            else:
+                assert one["low"] <= truth <= one["high"]
+                assert one["high"] - one["low"] < 0.3
