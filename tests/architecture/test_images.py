@@ -13,6 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 ROLES = ("ingestion", "profile", "prediction", "decision")
 _IMPORTED_AS = {
+    "psycopg[binary]": "psycopg",
     "pydantic-settings": "pydantic_settings",
     "python-liquid": "liquid",
     "pyyaml": "yaml",
