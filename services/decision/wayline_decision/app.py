@@ -25,7 +25,7 @@ from wayline_decision.announce import Announcer
 from wayline_decision.breaker import Breaker, Change, Position
 from wayline_decision.budgets import Budgets, ensure_counters
 from wayline_decision.core.plan import Plan
-from wayline_decision.core.slots import NOISE
+from wayline_decision.core.race import NOISE
 from wayline_decision.engine import Engine, now_utc
 from wayline_decision.handlers import SERVICE, DecisionHandlers
 from wayline_decision.ledger import Ledger, told_log

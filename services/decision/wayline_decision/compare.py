@@ -13,8 +13,8 @@ from wayline.v1 import decision_pb2
 from wayline_decision.chances import chances_in_hindsight, recorded_chances
 from wayline_decision.codec import question_of, read_request
 from wayline_decision.core.changes import Changes, Pick, Place
-from wayline_decision.core.decide import Prepared, conclude, prepare
-from wayline_decision.core.decision import Decision, Filled, Limits, Question
+from wayline_decision.core.decide import conclude, prepare
+from wayline_decision.core.decision import Decision, Filled, Limits, Prepared, Question
 from wayline_decision.core.evidence import SILENCE, Evidence
 from wayline_decision.core.odds import first_slot_distribution
 from wayline_decision.core.plan import Plan

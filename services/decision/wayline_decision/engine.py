@@ -18,7 +18,8 @@ from wayline.errors import InvalidField, LimitExceeded, Retryable
 from wayline.v1 import decision_pb2
 from wayline_decision.breaker import REFUSED, Breaker
 from wayline_decision.codec import Asked, question_of, read_request
-from wayline_decision.core.decide import Prepared, conclude, prepare
+from wayline_decision.core.decide import conclude, prepare
+from wayline_decision.core.decision import Prepared
 from wayline_decision.core.experiments import AS_EVERYBODY, Assignment
 from wayline_decision.deadline import Deadline
 from wayline_decision.fallback import BREAKER_OPEN, OUT_OF_TIME, FellBack

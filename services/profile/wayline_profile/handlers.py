@@ -63,11 +63,11 @@ class ProfileHandlers(profile_pb2_grpc.ProfileServiceServicer):
             if not 0 <= request.limit <= MAX_TIMELINE:
                 raise InvalidField("limit", f"expected 0 to {MAX_TIMELINE}, got {request.limit}")
             profile = self._find(request.customer)
+            keys = [identity_key(one.kind, one.value) for one in profile.identifiers]
+            before_ms = request.before.ToMilliseconds() if request.HasField("before") else None
+            entries = self._store.timeline(keys, limit=request.limit or 100, before_ms=before_ms)
         except WaylineError as error:
             await abort_async(context, error)
-        keys = [identity_key(one.kind, one.value) for one in profile.identifiers]
-        before_ms = request.before.ToMilliseconds() if request.HasField("before") else None
-        entries = self._store.timeline(keys, limit=request.limit or 100, before_ms=before_ms)
         return profile_pb2.GetTimelineResponse(entries=entries)
 
     async def BatchGetViews(
@@ -79,11 +79,12 @@ class ProfileHandlers(profile_pb2_grpc.ProfileServiceServicer):
                 raise LimitExceeded(f"identity_keys: at most {MAX_KEYS}, got {len(request.identity_keys)}")
             if any(len(key) != KEY_BYTES for key in request.identity_keys):
                 raise InvalidField("identity_keys", f"expected {KEY_BYTES} bytes each")
-            reading = self._reading()
+            return await self._views(list(dict.fromkeys(request.identity_keys)), self._reading())
         except WaylineError as error:
             await abort_async(context, error)
+
+    async def _views(self, keys: list[bytes], reading: Reading) -> profile_pb2.BatchGetViewsResponse:
         response = profile_pb2.BatchGetViewsResponse()
-        keys = list(dict.fromkeys(request.identity_keys))
         for start in range(0, len(keys), _YIELD_EVERY):
             # Position and profiles are read without giving way, so that the version is true of each view.
             positions = self._store.positions()

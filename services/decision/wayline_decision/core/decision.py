@@ -110,3 +110,12 @@ class Decision(NamedTuple):
     """The propensities, before smoothing, of the actions that were candidates in some placement: little-endian float32,
     by action id. Empty: no model scored.
     """
+
+
+class Prepared(NamedTuple):
+    """A question with what is worked out for many at once."""
+
+    question: Question
+    mode: Personalisation
+    subject: Subject
+    standing: Standing

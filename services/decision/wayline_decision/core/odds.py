@@ -19,7 +19,8 @@ from wayline_decision.core.hindsight import DRAWS, thompson_distribution, thomps
 from wayline_decision.core.known import Floats, Race, Standing
 from wayline_decision.core.noise import children
 from wayline_decision.core.plan import Plan
-from wayline_decision.core.slots import GREEDY, NOISE, Choice, Contest, fitting, race_of, variety_of
+from wayline_decision.core.race import NOISE, race_of
+from wayline_decision.core.slots import GREEDY, Choice, Contest, fitting, variety_of
 
 _UNIT = 2.0**-53
 _AT_ONCE = 100

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -37,6 +38,14 @@ class Subject(NamedTuple):
     """All that rules see; they know the time in whole seconds."""
     now: datetime
     """As models see it."""
+
+
+def subject_of(plan: Plan, known: Known | None, situation: Situation, now: datetime) -> Subject:
+    """A customer, or nobody."""
+    seen = known or plan.nobody
+    # Rules know the time in whole seconds: those on the time alone are judged once for all requests of a second.
+    second = now.replace(microsecond=0)
+    return Subject(seen, situation, partial(plan.rule_compiler.activation, seen.facts, situation.context, second), now)
 
 
 def standings(plan: Plan, models: Models, subjects: Sequence[Subject]) -> list[Standing]:

@@ -1,0 +1,31 @@
+"""What is logged."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import structlog
+
+from wayline import logging
+
+
+def test_a_failure_is_logged_with_its_place_and_without_what_was_at_hand(capsys: pytest.CaptureFixture[str]) -> None:
+    """Local variables hold events and profiles."""
+    logging.configure("test")
+    try:
+        email = "@".join(["ada", "example.com"])
+        try:
+            raise RuntimeError("failed" if email else "")
+        except RuntimeError:
+            logging.get("fold").exception("fold_failed", exc_info=True)
+    finally:
+        structlog.reset_defaults()
+    line = capsys.readouterr().err
+    said = json.loads(line)
+    assert (said["event"], said["service"], said["module"]) == ("fold_failed", "test", "fold")
+    assert said["exception"][0]["exc_type"] == "RuntimeError"
+    assert said["exception"][0]["frames"][0]["name"] == (
+        "test_a_failure_is_logged_with_its_place_and_without_what_was_at_hand"
+    )
+    assert "ada@example.com" not in line
