@@ -37,7 +37,8 @@ class Counted(NamedTuple):
     """What has to be counted, since some catalogue that decides limits it: an experiment's arm may have its own."""
 
     contacts: bool
-    decisions: bool
+    decisions_on: frozenset[str] | None
+    """The channels on which profiles are told of decisions; None: all."""
 
 
 class Ledger:
@@ -110,8 +111,10 @@ class Ledger:
                 self._reservations.reserve(key, promised, now_ms)
             if self._announce is not None:
                 self._announce(customer.keys, promised)
-            if counted.decisions and self._told is not None:
-                self._told.append(Told(self._partitions, customer.identifier, chosen, decision_id, now))
+            on = counted.decisions_on
+            told = chosen if on is None else [one for one in chosen if one[1] in on]
+            if told and self._told is not None:
+                self._told.append(Told(self._partitions, customer.identifier, told, decision_id, now))
 
 
 class Told(NamedTuple):

@@ -51,7 +51,10 @@ def state_of(
 def counted_by(plans: Iterable[Plan]) -> Counted:
     """What any of them limits."""
     contacts = [plan.contact for plan in plans]
-    return Counted(any(not one.empty for one in contacts), any(one.counts_decisions for one in contacts))
+    channels = [one.counted_on for one in contacts]
+    everywhere = any(one is None for one in channels)
+    on = None if everywhere else frozenset().union(*(one for one in channels if one is not None))
+    return Counted(any(not one.empty for one in contacts), on)
 
 
 def varied(catalog: Catalog, variant: Variant) -> Catalog:

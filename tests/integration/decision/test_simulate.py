@@ -145,7 +145,7 @@ async def test_what_the_service_decided_is_decided_the_same_by_the_same_catalogu
             if found["changes"]["decisions"]["decisions"] >= 100:  # the last records have arrived
                 break
     assert found["changes"]["decisions"]["changed"] == 0
-    assert len(found["changes"]["actions"]) == 3
+    assert len(found["changes"]["actions"]) >= 2
     assert found["value"]["without_probability"] == 0
     value = found["value"]
     assert value["slots"] == found["changes"]["decisions"]["decisions"]

@@ -122,7 +122,7 @@ class Callers:
             stub = decision_pb2_grpc.DecisionServiceStub(channel)
             while not self._stop.is_set():
                 try:
-                    answer = await stub.Decide(REQUEST, timeout=10)
+                    answer = await stub.Decide(REQUEST, timeout=10, wait_for_ready=True)
                     assert answer.placements[0].selections[0].action == "plain"
                     self.answered += 1
                 except grpc.aio.AioRpcError:

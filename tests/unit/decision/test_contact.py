@@ -466,9 +466,10 @@ def test_a_limit_where_there_is_no_action_limits_nothing() -> None:
 
 
 def test_the_plan_says_whether_decisions_count() -> None:
-    assert not planned(tote=a_cap()).counts_decisions
-    assert planned(tote=a_cap(outcome=["click", "decision"])).counts_decisions
-    assert planned(sales=a_pause(outcome="decision")).counts_decisions
+    assert planned(tote=a_cap()).counted_on == frozenset()
+    assert planned(tote=a_cap(outcome=["click", "decision"])).counted_on is None
+    assert planned(tote=a_cap(outcome="decision", channels=["email"])).counted_on == {"email"}
+    assert planned(sales=a_pause(outcome="decision")).counted_on is None
 
 
 def test_the_plan_says_whether_one_choice_may_use_up_what_another_needs() -> None:

@@ -30,7 +30,7 @@ def a_capped_plan(**fields: Any) -> Plan:
 
 
 def takes(ledger: Ledger, plan: Plan, customer: Customer = ADA, decision_id: str = "d1") -> None:
-    counted = Counted(not plan.contact.empty, plan.contact.counts_decisions)
+    counted = Counted(not plan.contact.empty, plan.contact.counted_on)
     ledger.take(plan, counted, customer, decided(plan, a_question(plan)), decision_id, NOW)
 
 
@@ -65,7 +65,7 @@ def test_without_a_contact_policy_nothing_is_held() -> None:
 def test_an_empty_answer_takes_nothing() -> None:
     plan, ledger = a_capped_plan(), Ledger()
     silent = decided(plan, a_question(plan, "offer"))
-    ledger.take(plan, Counted(contacts=True, decisions=True), ADA, silent, "d1", NOW)
+    ledger.take(plan, Counted(contacts=True, decisions_on=None), ADA, silent, "d1", NOW)
     assert not ledger.limits(plan, ADA, None, NOW)[0].reserved
 
 

@@ -9,7 +9,7 @@ verdict holds until the first of those times, unless there is a new contact.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -95,8 +95,8 @@ class ContactPlan:
 
     empty: bool
     """Nothing is limited: there is no need to judge."""
-    counts_decisions: bool
-    """Some rule counts the outcome 'decision'."""
+    counted_on: frozenset[str] | None
+    """The channels on which some rule counts the outcome 'decision'; None: on all. Empty: no rule does."""
     pooled: bool
     """Some rule counts decisions or impressions of several actions as one: what is chosen for one slot may use up what
     the next slot would take, so it has to be judged again with what was `promised`.
@@ -182,7 +182,7 @@ def compile_contact(catalog: Catalog, action_of_row: Sequence[str]) -> ContactPl
     forbidden = [_Block(rule, rule.rows.mask, rule.channels, 0) for rule in rules.values() if not rule.least]
     return ContactPlan(
         empty=not rules,
-        counts_decisions=any("decision" in rule.outcomes for rule in rules.values()),
+        counted_on=_counted_on(rules.values()),
         pooled=any(rule.scope and not rule.outcomes.isdisjoint(PROMISED) for rule in rules.values()),
         places=draft.places(rules),
         nowhere=Place((), draft.counting(rules, frozenset())),
@@ -190,6 +190,11 @@ def compile_contact(catalog: Catalog, action_of_row: Sequence[str]) -> ContactPl
         zone=zone,
         always=_verdict(forbidden, zone),
     )
+
+
+def _counted_on(rules: Iterable[Rule]) -> frozenset[str] | None:
+    counting = [rule.channels for rule in rules if "decision" in rule.outcomes]
+    return None if not all(counting) else frozenset().union(*counting)
 
 
 def _verdict(blocks: Sequence[_Block], zone: ZoneInfo) -> Verdict:
