@@ -59,7 +59,7 @@ async def bench(size: BatchSize) -> Report:
     return Report(
         "batch",
         [
-            Figure("decisions_per_s", round(rate), "views in the cache, median of the passes", Limit(least=10_000)),
+            Figure("decisions_per_s", round(rate), "views in the cache, median of the passes", Limit(least=25_000)),
             Figure("cold_decisions_per_s", round(customers / cold), "the first pass: views are asked for"),
             Figure("cold_unavailable", unavailable, "of its decisions had to do without a view, which came too late"),
             Figure("decision_cpu", round(share, 2), "processors that the decision service used in the warm passes"),
