@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple, NoReturn
 
 from wayline.v1 import decision_pb2
-from wayline_decision.codec import question_of, read_request
+from wayline_decision.codec import read_request
 from wayline_decision.core.decide import decide
 from wayline_decision.core.decision import Decision, Limits
 from wayline_decision.core.experiments import AS_EVERYBODY
@@ -58,32 +58,26 @@ def decide_anew(record: decision_pb2.DecisionRecord, state: State) -> Anew:
     entry = Entry(record.view) if record.HasField("view") else None
     case = case_of(state, asked, entry, reachable=record.personalisation != decision_pb2.PERSONALISATION_UNAVAILABLE)
     plan = case.state.plan
-    question = question_of(
-        case.asked,
-        entry,
-        plan,
-        reachable=case.reachable,
-        lot=case.lot,
-        assignment=case.assignment,
-        seed=record.seed,
-        recorded=record.propensities or None,
-    )
-    now = _time_of(record)
-    limits = Limits(plan.budgets.rows_of(record.exhausted), tuple(met_of(one) for one in record.reserved))
+    question = case.question(record.seed, record.propensities or None)
     models = _as_they_failed(case.state.models, record.notes)
-    return Anew(case, decide(plan, models, [question], now, limits)[0])
+    return Anew(case, decide(plan, models, [question], time_of(record), limits_of(record, plan))[0])
 
 
 def _fallen_back(record: decision_pb2.DecisionRecord, case: Case, reason: str) -> Anew:
     """Nothing was judged: everything is as if it was used up."""
-    plan, now = case.state.plan, _time_of(record)
-    question = question_of(case.asked, None, plan, reachable=False, lot=case.lot)
-    decision = decide(plan, case.state.models, [question], now, Limits(plan.everything))[0]
+    plan, now = case.state.plan, time_of(record)
+    decision = decide(plan, case.state.models, [case.question(0)], now, Limits(plan.everything))[0]
     return Anew(case, decision, FellBack(plan, case.asked, record.decision_id, now, record.stale, reason))
 
 
-def _time_of(record: decision_pb2.DecisionRecord) -> datetime:
+def time_of(record: decision_pb2.DecisionRecord) -> datetime:
+    """By which rules were judged."""
     return datetime.fromtimestamp(0, UTC) + timedelta(microseconds=record.decided_at.ToMicroseconds())
+
+
+def limits_of(record: decision_pb2.DecisionRecord, plan: Plan) -> Limits:
+    """What other decisions had left then."""
+    return Limits(plan.budgets.rows_of(record.exhausted), tuple(met_of(one) for one in record.reserved))
 
 
 def differences(record: decision_pb2.DecisionRecord, anew: Anew) -> list[str]:

@@ -12,11 +12,8 @@ from wayline.catalog.schema import Schema
 from wayline.errors import InvalidField
 from wayline.identity import check_identifier
 from wayline.v1 import decision_pb2
-from wayline_decision.core.decision import Question
-from wayline_decision.core.experiments import AS_EVERYBODY, Assignment
 from wayline_decision.core.known import Situation
 from wayline_decision.core.plan import PlacementPlan, Plan
-from wayline_decision.views import Entry
 
 MAX_PLACEMENTS = 20
 MAX_LIMIT = 50
@@ -100,22 +97,6 @@ def read_request(
         raise InvalidField(f"{prefix}at_least", f"expected at most {MAX_TOKENS} tokens, got {len(request.at_least)}")
     situation = situations.get(request.context, prefix)
     return Asked(request, data, key, tuple(placements.values()), situation)
-
-
-def question_of(
-    asked: Asked,
-    entry: Entry | None,
-    plan: Plan,
-    *,
-    reachable: bool,
-    lot: bytes = b"",
-    assignment: Assignment = AS_EVERYBODY,
-    seed: int = 0,
-    recorded: bytes | None = None,
-) -> Question:
-    """The core's question."""
-    known = entry.known(plan) if entry else None
-    return Question(asked.placements, asked.situation, known, reachable, lot, assignment, seed, recorded)
 
 
 def _bad_placement(field: str, name: str, plan: Plan) -> InvalidField:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from hashlib import blake2b
 from typing import NamedTuple
 
 from wayline.errors import InvalidField
 from wayline.v1 import decision_pb2
+from wayline_decision.anew import limits_of, time_of
 from wayline_decision.chances import chances_in_hindsight, recorded_chances
-from wayline_decision.codec import question_of, read_request
+from wayline_decision.codec import read_request
 from wayline_decision.core.changes import Changes, Pick, Place
 from wayline_decision.core.decide import conclude, prepare
 from wayline_decision.core.decision import Decision, Filled, Limits, Prepared, Question
@@ -23,12 +24,11 @@ from wayline_decision.engine import case_of
 from wayline_decision.fallback import reason_of
 from wayline_decision.past import Past
 from wayline_decision.states import State
-from wayline_decision.views import Entry, met_of
+from wayline_decision.views import Entry
 
 UNKNOWN = "(not known)"
 DRAWS = 16
 """So often a decision is made by other lots, to see how often each action comes first, where that cannot be told."""
-_EPOCH = datetime.fromtimestamp(0, UTC)
 Record = decision_pb2.DecisionRecord
 Recorded = decision_pb2.RecordedSelection
 Reward = Callable[[str, str], float]
@@ -48,13 +48,12 @@ class _Asked(NamedTuple):
     @property
     def now(self) -> datetime:
         """When it was decided."""
-        return _EPOCH + timedelta(microseconds=self.record.decided_at.ToMicroseconds())
+        return time_of(self.record)
 
     @property
     def limits(self) -> Limits:
         """What other decisions had left then."""
-        exhausted = self.state.plan.budgets.rows_of(self.record.exhausted)
-        return Limits(exhausted, tuple(met_of(one) for one in self.record.reserved))
+        return limits_of(self.record, self.state.plan)
 
 
 class Comparison:
@@ -131,16 +130,7 @@ class Comparison:
         asked = read_request(request, b"", self._state.plan, self._state.situations)
         entry = Entry(record.view) if record.HasField("view") else None
         case = case_of(self._state, asked, entry, reachable=reachable)
-        question = question_of(
-            case.asked,
-            entry,
-            case.state.plan,
-            reachable=reachable,
-            lot=case.lot,
-            assignment=case.assignment,
-            seed=record.seed,
-        )
-        return _Asked(record, past, case.state, question)
+        return _Asked(record, past, case.state, case.question(record.seed))
 
     def _count(self, one: _Asked, ready: Prepared) -> None:
         record, plan, places = one.record, one.state.plan, []

@@ -17,10 +17,11 @@ from wayline.catalog.variants import AS_IS
 from wayline.errors import InvalidField, LimitExceeded, Retryable
 from wayline.v1 import decision_pb2
 from wayline_decision.breaker import REFUSED, Breaker
-from wayline_decision.codec import Asked, question_of, read_request
+from wayline_decision.codec import Asked, read_request
 from wayline_decision.core.decide import conclude, prepare
-from wayline_decision.core.decision import Prepared
+from wayline_decision.core.decision import Prepared, Question
 from wayline_decision.core.experiments import AS_EVERYBODY, Assignment
+from wayline_decision.core.timetable import milliseconds
 from wayline_decision.deadline import Deadline
 from wayline_decision.fallback import BREAKER_OPEN, OUT_OF_TIME, FellBack
 from wayline_decision.ledger import Customer, Ledger
@@ -53,6 +54,14 @@ class Case(NamedTuple):
     reachable: bool
     lot: bytes
     assignment: Assignment
+
+    def question(self, seed: int, recorded: bytes | None = None) -> Question:
+        """What the core is asked; `recorded` has the propensities of a record that is decided anew."""
+        known = self.entry.known(self.state.plan) if self.entry else None
+        asked = self.asked
+        return Question(
+            asked.placements, asked.situation, known, self.reachable, self.lot, self.assignment, seed, recorded
+        )
 
 
 def now_utc() -> datetime:
@@ -315,18 +324,7 @@ def _out_of_time(*_: object) -> NoReturn:
 
 def _prepared(cases: Sequence[Case], seeds: Sequence[int], now: datetime) -> list[Prepared]:
     """The cases' questions, scored: those of one state at once."""
-    questions = [
-        question_of(
-            case.asked,
-            case.entry,
-            case.state.plan,
-            reachable=case.reachable,
-            lot=case.lot,
-            assignment=case.assignment,
-            seed=seed,
-        )
-        for case, seed in zip(cases, seeds, strict=True)
-    ]
+    questions = [case.question(seed) for case, seed in zip(cases, seeds, strict=True)]
     first = cases[0].state
     if len(cases) == 1 or all(case.state is first for case in cases):
         return prepare(first.plan, first.models, questions, [now] * len(cases))
@@ -347,4 +345,4 @@ def _parse(kind: type[M], data: bytes) -> M:
 
 def _decision_id(now: datetime) -> str:
     """32 hexadecimal digits: 48 bits of milliseconds, by which `Explain` finds the record, and 80 random bits."""
-    return f"{int(now.timestamp() * 1_000):012x}{random.getrandbits(80):020x}"
+    return f"{milliseconds(now):012x}{random.getrandbits(80):020x}"

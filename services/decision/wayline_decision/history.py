@@ -120,20 +120,27 @@ def _outcome(data: bytes, kind_of: dict[str, int]) -> Iterable[tuple[int, str, s
             yield kind, decision_id, action
 
 
-async def _messages(
-    js: JetStreamContext, stream: str, subject: str, since: datetime, at_once: int, progress: Progress | None
-) -> AsyncGenerator[Msg]:
-    """Those that were stored from `since` until now; at most `at_once` are held in memory."""
+async def stored_since(
+    js: JetStreamContext, stream: str, subject: str, since: datetime, idle_seconds: float
+) -> JetStreamContext.PullSubscription:
+    """Reads what was stored from `since` on; the server forgets it when nothing was asked of it for so long."""
     config = ConsumerConfig(
         ack_policy=AckPolicy.NONE,
         deliver_policy=DeliverPolicy.BY_START_TIME,
         opt_start_time=since,
         filter_subject=subject,
-        inactive_threshold=_IDLE_SECONDS,
+        inactive_threshold=idle_seconds,
         mem_storage=True,
     )
+    return await js.pull_subscribe(subject, stream=stream, config=config)
+
+
+async def _messages(
+    js: JetStreamContext, stream: str, subject: str, since: datetime, at_once: int, progress: Progress | None
+) -> AsyncGenerator[Msg]:
+    """Those that were stored from `since` until now; at most `at_once` are held in memory."""
     try:
-        subscription = await js.pull_subscribe(subject, stream=stream, config=config)
+        subscription = await stored_since(js, stream, subject, since, _IDLE_SECONDS)
         try:
             total = left = (await subscription.consumer_info()).num_pending or 0
             while left > 0:

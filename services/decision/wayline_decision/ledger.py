@@ -17,6 +17,7 @@ from wayline_decision.core.contact import Met
 from wayline_decision.core.decision import Decision, Limits
 from wayline_decision.core.known import Known
 from wayline_decision.core.plan import Plan
+from wayline_decision.core.timetable import milliseconds
 from wayline_decision.records import RecordLog, one_by_one
 from wayline_decision.reservations import Reservations
 
@@ -85,7 +86,7 @@ class Ledger:
 
     def _reserved(self, customer: Customer, known: Known | None, now: datetime) -> tuple[Met, ...]:
         shown = {(one.outcome, one.decision_id, one.action) for one in known.contacts} if known else frozenset()
-        now_ms = int(now.timestamp() * 1_000)
+        now_ms = milliseconds(now)
         held = [one for key in customer.keys for one in self._reservations.held(key, shown, now_ms)]
         return tuple(dict.fromkeys(held))
 
@@ -105,7 +106,7 @@ class Ledger:
         if self._budgets is not None:
             self._budgets.take([action for action, _ in chosen], now)
         if counted.contacts:
-            now_ms = int(now.timestamp() * 1_000)
+            now_ms = milliseconds(now)
             promised = [Met("impression", action, channel, now_ms, decision_id) for action, channel in chosen]
             for key in customer.keys:
                 self._reservations.reserve(key, promised, now_ms)

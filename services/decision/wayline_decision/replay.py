@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 
 import nats.errors
 from nats.js import JetStreamContext
-from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from nats.js.errors import APIError
 
 from wayline.bus import DECISION_SUBJECT, DECISIONS
@@ -16,6 +15,7 @@ from wayline.errors import InvalidField, NotFound, Retryable
 from wayline.registry import Registry
 from wayline.v1 import decision_pb2
 from wayline_decision.explanation import explanation
+from wayline_decision.history import stored_since
 from wayline_decision.past import PastStates
 
 _LATEST = timedelta(seconds=60)
@@ -23,6 +23,7 @@ _LATEST = timedelta(seconds=60)
 _EARLIEST_MS, _LATEST_MS = 1_577_836_800_000, 7_258_118_400_000
 """2020 to 2200: no decision was made at any other time."""
 _FETCH = 64
+_IDLE_SECONDS = 10.0
 
 
 class Replayer:
@@ -57,15 +58,7 @@ class Replayer:
         Raises: see `explain`.
         """
         made = _made_at(decision_id)
-        config = ConsumerConfig(
-            ack_policy=AckPolicy.NONE,
-            deliver_policy=DeliverPolicy.BY_START_TIME,
-            opt_start_time=made,
-            filter_subject=DECISION_SUBJECT,
-            inactive_threshold=10.0,
-            mem_storage=True,
-        )
-        subscription = await self._js.pull_subscribe(DECISION_SUBJECT, stream=DECISIONS, config=config)
+        subscription = await stored_since(self._js, DECISIONS, DECISION_SUBJECT, made, _IDLE_SECONDS)
         try:
             while True:
                 try:

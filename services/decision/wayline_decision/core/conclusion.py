@@ -32,7 +32,7 @@ from wayline_decision.core.score import CATALOGUE, Models, Scored
 from wayline_decision.core.screen import Screened, eligible, forced, judge, screen
 from wayline_decision.core.slots import GREEDY, Choice, Contest, Dice, fill
 from wayline_decision.core.standing import Subject, standing_by, standings, subject_of
-from wayline_decision.core.timetable import zone_named
+from wayline_decision.core.timetable import milliseconds, zone_named
 
 _WITHOUT_TIERS = ("random", "propensity")
 Barred = tuple[tuple[Stage, int], ...]
@@ -86,7 +86,6 @@ class Conclusion:
         "_question",
         "_schedule",
         "_screened",
-        "_second",
         "_standing",
         "_subject",
     )
@@ -97,7 +96,6 @@ class Conclusion:
         self._question = question = prepared.question
         self._mode = prepared.mode
         self._now = now
-        self._second = now.replace(microsecond=0)
         self._limits = limits
         self._control = question.assignment.control
         self._dice = Dice(question.seed)
@@ -135,7 +133,7 @@ class Conclusion:
 
     def _screen(self, subject: Subject) -> Screened:
         judged = judge(self._plan, subject.known, subject.activation)
-        return screen(self._plan, judged, subject.situation, self._second, subject.activation)
+        return screen(self._plan, judged, subject.situation, subject.second, subject.activation)
 
     def _fill(self, placement: PlacementPlan, slots: int) -> Filled:
         plan = self._plan
@@ -292,7 +290,7 @@ class Conclusion:
         if reserved:
             return plan.contact.judge((*known.contacts, *reserved), known.timezone, self._now)
         verdict = known.verdict
-        if verdict is None or 0 < verdict.until_ms <= self._now.timestamp() * 1_000:
+        if verdict is None or 0 < verdict.until_ms <= milliseconds(self._now):
             verdict = known.verdict = plan.contact.judge(known.contacts, known.timezone, self._now)
         return verdict
 
@@ -309,7 +307,7 @@ class Conclusion:
         return gate
 
     def _as_promised(self, placement: PlacementPlan, rows: Sequence[int]) -> list[Met]:
-        at_ms = int(self._now.timestamp() * 1_000)
+        at_ms = milliseconds(self._now)
         choices = [Met("impression", self._plan.rows[row].action_id, placement.channel, at_ms, "") for row in rows]
         return [one for choice in choices for one in promised(choice)]
 

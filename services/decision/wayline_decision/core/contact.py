@@ -11,16 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from datetime import datetime
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from wayline.catalog.model import Catalog
 from wayline_decision.core.contact_rules import CHANNEL, Draft, Place, Rows, Rule
+from wayline_decision.core.timetable import milliseconds, zone_named
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND = timedelta(milliseconds=1)
 PROMISED = ("decision", "impression")
 """What a choice counts as until the profile tells: it was made, and it will be seen."""
 
@@ -122,8 +120,8 @@ class ContactPlan:
         tallies = self._tallies(contacts)
         if not tallies:
             return self.always
-        now_ms = (now - _EPOCH) // _MILLISECOND
-        zone = _zone(timezone) or self.zone
+        now_ms = milliseconds(now)
+        zone = zone_named(timezone) or self.zone
         blocks: list[_Block] = []
         for (_, key), (rule, times) in tallies.items():
             if len(times) >= rule.least:
@@ -209,15 +207,6 @@ def _verdict(blocks: Sequence[_Block], zone: ZoneInfo) -> Verdict:
         for channel in elsewhere:
             elsewhere[channel] |= everywhere
     return Verdict(min((one.free_ms for one in blocks if one.free_ms), default=0), everywhere, elsewhere, blocks, zone)
-
-
-@lru_cache(maxsize=1_024)
-def _zone(name: str) -> ZoneInfo | None:
-    """None: there is no such zone. Kept, since to look in vain costs a search of the disk."""
-    try:
-        return ZoneInfo(name)
-    except (KeyError, OSError, ValueError):
-        return None
 
 
 def _freed(free_ms: int, zone: ZoneInfo) -> str:

@@ -21,6 +21,7 @@ from wayline_decision.core.maturity import lot_numbers, share_of
 from wayline_decision.core.nearest import Changes
 from wayline_decision.core.outranked import outranked
 from wayline_decision.core.plan import Plan, Stage
+from wayline_decision.core.timetable import milliseconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +212,7 @@ class _Why:
         own = [row for row in self._company if row in self._own]
         places = [(one.placement.channel, choice.row) for one in self._before for choice in one.choices]
         places += [(filled.placement.channel, row) for row in own]
-        at_ms = int(decision.now.timestamp() * 1_000)
+        at_ms = milliseconds(decision.now)
         met = [*(known.contacts if known else ()), *decision.limits.reserved]
         for channel, row in places:
             met += promised(Met("impression", plan.rows[row].action_id, channel, at_ms, ""))

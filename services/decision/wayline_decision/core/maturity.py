@@ -14,16 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wayline.catalog.arbitration import Maturity
+from wayline_decision.core.noise import STEP, UNIT, WORD, all_mixed
 
 Salts = NDArray[np.uint64]
 _WORD_BYTES = 8
-_WORD = (1 << 64) - 1
-_UNIT = 2.0**-53
-# SplitMix64: Steele, Lea, Flood, 'Fast Splittable Pseudorandom Number Generators', OOPSLA 2014, with the mixing that
-# implementations share (Stafford's variant 13 of the finaliser of MurmurHash3).
-_GAMMA = 0x9E3779B97F4A7C15
-_MIX_1, _MIX_2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
-_SHIFT_1, _SHIFT_2, _SHIFT_3, _TO_53_BITS = np.uint64(30), np.uint64(27), np.uint64(31), np.uint64(11)
+_TO_53_BITS = np.uint64(11)
 
 
 def share_of(positives: NDArray[Any], maturity: Maturity) -> NDArray[np.float64]:
@@ -57,14 +52,8 @@ def lot_numbers(lot: bytes, salts: Salts) -> NDArray[np.float64]:
         [A] multiples of 2^-53: the SplitMix64 that starts from the customer's hash plus the action's salt.
     """
     customer = int.from_bytes(blake2b(lot, digest_size=_WORD_BYTES).digest(), "little")
-    mixed = salts + np.uint64((customer + _GAMMA) & _WORD)
-    mixed ^= mixed >> _SHIFT_1
-    mixed *= _MIX_1
-    mixed ^= mixed >> _SHIFT_2
-    mixed *= _MIX_2
-    mixed ^= mixed >> _SHIFT_3
-    mixed >>= _TO_53_BITS
-    return mixed.astype(np.float64) * _UNIT
+    mixed = all_mixed(salts + np.uint64((customer + STEP) & WORD)) >> _TO_53_BITS
+    return mixed.astype(np.float64) * UNIT
 
 
 def reached(lot: bytes, actions: Salts, share: NDArray[np.float64]) -> NDArray[np.bool_]:

@@ -22,12 +22,12 @@ LONGEST = 1 << 17
 """Of one slice. Longer noise is made of several, or the slices of all seeds would be nearly the same."""
 _BANK_SEED = 0x5741594C494E4531
 _BLOCK = 1 << 14  # so many fit the cache of a core
-_WORD = (1 << 64) - 1
-_STEP = 0x9E3779B97F4A7C15
+WORD = (1 << 64) - 1
+STEP = 0x9E3779B97F4A7C15
 _FIRST = 0xBF58476D1CE4E5B9
 _SECOND = 0x94D049BB133111EB
-_STEPS = np.uint64(_STEP)
-_UNIT = 2.0**-53
+_STEPS = np.uint64(STEP)
+UNIT = 2.0**-53
 
 
 def uniforms(seed: int, count: int) -> tuple[float, ...]:
@@ -40,14 +40,14 @@ def uniforms(seed: int, count: int) -> tuple[float, ...]:
         count: how many. The first ones are the same for every count.
     """
     # Callers may count their seeds on by SplitMix64's own step: unmixed, they would get each other's lots.
-    state = _mixed(seed + _STEP & _WORD)
-    return tuple((_mixed(state + at * _STEP & _WORD) >> 11) * _UNIT for at in range(1, count + 1))
+    state = _mixed(seed + STEP & WORD)
+    return tuple((_mixed(state + at * STEP & WORD) >> 11) * UNIT for at in range(1, count + 1))
 
 
 def children(seed: int, count: int) -> Seeds:
     """[count] seeds that follow from one, for parts of a whole that draw apart from each other."""
     start = np.uint64(_mixed(seed ^ _SECOND))
-    return _all_mixed(np.arange(1, count + 1, dtype=np.uint64) * _STEPS + start)
+    return all_mixed(np.arange(1, count + 1, dtype=np.uint64) * _STEPS + start)
 
 
 class Noise:
@@ -78,14 +78,14 @@ class Noise:
         """
         if count > LONGEST:
             return self._long(seed, count)
-        at = (_mixed(seed + _STEP & _WORD) >> 32) * (BANK - count + 1) >> 32
+        at = (_mixed(seed + STEP & WORD) >> 32) * (BANK - count + 1) >> 32
         return self.bank[at : at + count]
 
     def batch(self, seeds: Seeds, count: int) -> Floats:
         """[seeds, count]: row i is what `normals(seeds[i], count)` gives. A copy."""
         if count > LONGEST:
             return np.stack([self._long(seed, count) for seed in seeds.tolist()])
-        at = (_all_mixed(seeds + _STEPS) >> np.uint64(32)) * np.uint64(BANK - count + 1) >> np.uint64(32)
+        at = (all_mixed(seeds + _STEPS) >> np.uint64(32)) * np.uint64(BANK - count + 1) >> np.uint64(32)
         windows = np.lib.stride_tricks.sliding_window_view(self.bank, count)
         return windows[at.astype(np.intp)]
 
@@ -98,13 +98,13 @@ class Noise:
 
 def _mixed(word: int) -> int:
     """SplitMix64's output for a state: every bit of it depends on every bit of the state."""
-    word = (word ^ word >> 30) * _FIRST & _WORD
-    word = (word ^ word >> 27) * _SECOND & _WORD
+    word = (word ^ word >> 30) * _FIRST & WORD
+    word = (word ^ word >> 27) * _SECOND & WORD
     return word ^ word >> 31
 
 
-def _all_mixed(words: Seeds) -> Seeds:
-    """The same for an array, which is overwritten."""
+def all_mixed(words: Seeds) -> Seeds:
+    """SplitMix64's output for each of an array of states, which is overwritten."""
     words ^= words >> np.uint64(30)
     words *= np.uint64(_FIRST)
     words ^= words >> np.uint64(27)
@@ -123,9 +123,9 @@ def _standard_normals(size: int) -> Floats:
     half = _BLOCK // 2
     steps = np.arange(_BLOCK, dtype=np.uint64) * _STEPS
     for start in range(0, size, _BLOCK):
-        bits = _all_mixed(steps + np.uint64(_BANK_SEED + start * _STEP & _WORD))
+        bits = all_mixed(steps + np.uint64(_BANK_SEED + start * STEP & WORD))
         bits >>= np.uint64(11)
-        drawn = bits * _UNIT
+        drawn = bits * UNIT
         radius, angle = drawn[:half], drawn[half:]
         np.subtract(1.0, radius, out=radius)  # the logarithm of 0 is not wanted
         np.log(radius, out=radius)

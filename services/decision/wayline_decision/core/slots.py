@@ -14,13 +14,11 @@ from wayline_decision.core.bitset import bits
 from wayline_decision.core.company import Company
 from wayline_decision.core.explore import pick, thompson
 from wayline_decision.core.known import Duel, Floats, Race, Standing
-from wayline_decision.core.noise import uniforms
+from wayline_decision.core.noise import STEP, WORD, uniforms
 from wayline_decision.core.plan import Indices, PlacementPlan, Plan
 from wayline_decision.core.race import NOISE, Singles, product, race_of
 
 GREEDY = Exploration()
-_STEP = 0x9E3779B97F4A7C15
-_MASK = (1 << 64) - 1
 _GONE = -np.inf
 
 
@@ -45,7 +43,7 @@ class Dice:
 
     def roll(self) -> int:
         """The next seed, 64 bits."""
-        self._state = (self._state + _STEP) & _MASK
+        self._state = (self._state + STEP) & WORD
         return self._state
 
 

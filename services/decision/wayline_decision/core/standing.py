@@ -38,6 +38,8 @@ class Subject(NamedTuple):
     """All that rules see; they know the time in whole seconds."""
     now: datetime
     """As models see it."""
+    second: datetime
+    """The same in whole seconds, as rules know it."""
 
 
 def subject_of(plan: Plan, known: Known | None, situation: Situation, now: datetime) -> Subject:
@@ -45,7 +47,8 @@ def subject_of(plan: Plan, known: Known | None, situation: Situation, now: datet
     seen = known or plan.nobody
     # Rules know the time in whole seconds: those on the time alone are judged once for all requests of a second.
     second = now.replace(microsecond=0)
-    return Subject(seen, situation, partial(plan.rule_compiler.activation, seen.facts, situation.context, second), now)
+    activation = partial(plan.rule_compiler.activation, seen.facts, situation.context, second)
+    return Subject(seen, situation, activation, now, second)
 
 
 def standings(plan: Plan, models: Models, subjects: Sequence[Subject]) -> list[Standing]:

@@ -38,7 +38,10 @@ def milliseconds(moment: datetime) -> int:
 
 @lru_cache(maxsize=1_024)
 def zone_named(name: str) -> ZoneInfo | None:
-    """A zone by its IANA name; None when this machine does not know it. Any text is taken."""
+    """A zone by its IANA name; None when this machine does not know it. Any text is taken.
+
+    Kept, since to look in vain costs a search of the disk.
+    """
     try:
         return ZoneInfo(name)
     except (LookupError, OSError, ValueError):
