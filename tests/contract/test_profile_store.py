@@ -227,3 +227,37 @@ def test_what_is_unknown_is_left_out(open_store: Open) -> None:
     store = open_store()
     assert store.timeline([ADA], limit=5) == []
     assert store.get_many([]) == {}
+
+
+def test_records_of_other_kinds_come_with_the_commit_and_go_with_it(open_store: Open) -> None:
+    store = open_store()
+    store.commit(
+        Commit(records={("strand", b"a"): b"1", ("strand", b"b"): b"", ("link", b"a"): b"3"}, positions={0: 1})
+    )
+    assert store.records("strand", [b"a", b"b", b"c"]) == {b"a": b"1", b"b": b""}
+    store.commit(Commit(records={("strand", b"a"): None, ("strand", b"b"): b"2", ("strand", b"z"): None}))
+    store = open_store()
+    assert store.records("strand", [b"a", b"b", b"c"]) == {b"b": b"2"}
+    assert store.records("link", [b"a"]) == {b"a": b"3"}
+    assert store.records("link", []) == {}
+    assert store.positions() == {0: 1}
+
+
+def test_records_are_scanned_by_key_within_their_kind(open_store: Open) -> None:
+    store = open_store()
+    keys = [b"\0", b"\0\0", b"a", b"a\0", b"b", b"\xff", b"\xff\xff"]
+    store.commit(Commit(records={("m", key): key for key in keys} | {("l", b"x"): b"x", ("n", b"a"): b"y"}))
+    assert store.scan("m", at_most=100) == [(key, key) for key in keys]
+    assert store.scan("m", after=b"a", at_most=2) == [(b"a\0", b"a\0"), (b"b", b"b")]
+    assert store.scan("m", after=b"\xff\xff", at_most=5) == []
+    assert store.scan("n", at_most=5) == [(b"a", b"y")]
+    assert store.scan("o", at_most=5) == []
+
+
+def test_a_commit_of_records_alone_moves_no_position(open_store: Open) -> None:
+    store = open_store()
+    store.commit(a_commit(5))
+    store.commit(Commit(records={("strand", b"a"): b"1"}))
+    assert store.positions() == {0: 5, 1: 5}
+    store.commit(a_commit(6, message_id="m2"))
+    assert open_store().positions() == {0: 6, 1: 6}

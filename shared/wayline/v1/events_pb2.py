@@ -26,7 +26,7 @@ from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17wayline/v1/events.proto\x12\nwayline.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\")\n\nIdentifier\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\"\x91\x01\n\x07\x43onsent\x12J\n\x14\x63\x61tegory_preferences\x18\x01 \x03(\x0b\x32,.wayline.v1.Consent.CategoryPreferencesEntry\x1a:\n\x18\x43\x61tegoryPreferencesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x08:\x02\x38\x01\"\x8f\x01\n\x0c\x45ventContext\x12$\n\x07\x63onsent\x18\x01 \x01(\x0b\x32\x13.wayline.v1.Consent\x12\x0e\n\x06locale\x18\x02 \x01(\t\x12\x10\n\x08timezone\x18\x03 \x01(\t\x12\x0f\n\x07\x63hannel\x18\x04 \x01(\t\x12&\n\x05other\x18\x0f \x01(\x0b\x32\x17.google.protobuf.Struct\"\xba\x03\n\x05\x45vent\x12\x12\n\nmessage_id\x18\x01 \x01(\t\x12#\n\x04type\x18\x02 \x01(\x0e\x32\x15.wayline.v1.EventType\x12\x14\n\x0c\x61nonymous_id\x18\x03 \x01(\t\x12\x0f\n\x07user_id\x18\x04 \x01(\t\x12\x13\n\x0bprevious_id\x18\x05 \x01(\t\x12\x10\n\x08group_id\x18\x06 \x01(\t\x12\x0c\n\x04name\x18\x07 \x01(\t\x12+\n\nproperties\x18\x08 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\'\n\x06traits\x18\t \x01(\x0b\x32\x17.google.protobuf.Struct\x12)\n\x07\x63ontext\x18\n \x01(\x0b\x32\x18.wayline.v1.EventContext\x12-\n\ttimestamp\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07sent_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0breceived_at\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06source\x18\x0e \x01(\t\"1\n\nEventToken\x12\x11\n\tpartition\x18\x01 \x01(\x05\x12\x10\n\x08sequence\x18\x02 \x01(\x03*\xae\x01\n\tEventType\x12\x1a\n\x16\x45VENT_TYPE_UNSPECIFIED\x10\x00\x12\x17\n\x13\x45VENT_TYPE_IDENTIFY\x10\x01\x12\x14\n\x10\x45VENT_TYPE_TRACK\x10\x02\x12\x13\n\x0f\x45VENT_TYPE_PAGE\x10\x03\x12\x15\n\x11\x45VENT_TYPE_SCREEN\x10\x04\x12\x14\n\x10\x45VENT_TYPE_GROUP\x10\x05\x12\x14\n\x10\x45VENT_TYPE_ALIAS\x10\x06\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17wayline/v1/events.proto\x12\nwayline.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\")\n\nIdentifier\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\"\xa0\x03\n\x07\x43onsent\x12J\n\x14\x63\x61tegory_preferences\x18\x01 \x03(\x0b\x32,.wayline.v1.Consent.CategoryPreferencesEntry\x12\x0e\n\x06source\x18\x02 \x01(\t\x12\x14\n\x0ctext_version\x18\x03 \x01(\t\x12\x38\n\x0blegal_bases\x18\x04 \x03(\x0b\x32#.wayline.v1.Consent.LegalBasesEntry\x12#\n\x16global_privacy_control\x18\x05 \x01(\x08H\x00\x88\x01\x01\x12!\n\x14\x64o_not_sell_or_share\x18\x06 \x01(\x08H\x01\x88\x01\x01\x1a:\n\x18\x43\x61tegoryPreferencesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x08:\x02\x38\x01\x1a\x31\n\x0fLegalBasesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x19\n\x17_global_privacy_controlB\x17\n\x15_do_not_sell_or_share\"\x9f\x01\n\x0c\x45ventContext\x12$\n\x07\x63onsent\x18\x01 \x01(\x0b\x32\x13.wayline.v1.Consent\x12\x0e\n\x06locale\x18\x02 \x01(\t\x12\x10\n\x08timezone\x18\x03 \x01(\t\x12\x0f\n\x07\x63hannel\x18\x04 \x01(\t\x12\x0e\n\x06region\x18\x05 \x01(\t\x12&\n\x05other\x18\x0f \x01(\x0b\x32\x17.google.protobuf.Struct\"\xab\x05\n\x05\x45vent\x12\x12\n\nmessage_id\x18\x01 \x01(\t\x12#\n\x04type\x18\x02 \x01(\x0e\x32\x15.wayline.v1.EventType\x12\x14\n\x0c\x61nonymous_id\x18\x03 \x01(\t\x12\x0f\n\x07user_id\x18\x04 \x01(\t\x12\x13\n\x0bprevious_id\x18\x05 \x01(\t\x12\x10\n\x08group_id\x18\x06 \x01(\t\x12\x0c\n\x04name\x18\x07 \x01(\t\x12+\n\nproperties\x18\x08 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\'\n\x06traits\x18\t \x01(\x0b\x32\x17.google.protobuf.Struct\x12)\n\x07\x63ontext\x18\n \x01(\x0b\x32\x18.wayline.v1.EventContext\x12-\n\ttimestamp\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07sent_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0breceived_at\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06source\x18\x0e \x01(\t\x12+\n\x0bidentifiers\x18\x10 \x03(\x0b\x32\x16.wayline.v1.Identifier\x12\x36\n\x12original_timestamp\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nviolations\x18\x12 \x03(\t\x12\"\n\x06ruling\x18\x13 \x01(\x0b\x32\x12.wayline.v1.Ruling\x12$\n\x07\x65rasure\x18\x14 \x01(\x0b\x32\x13.wayline.v1.Erasure\x12,\n\x0brestriction\x18\x15 \x01(\x0b\x32\x17.wayline.v1.Restriction\"3\n\x06Ruling\x12\x0b\n\x03one\x18\x01 \x01(\x0c\x12\r\n\x05other\x18\x02 \x01(\x0c\x12\r\n\x05\x61part\x18\x03 \x01(\x08\"4\n\x07\x45rasure\x12\x12\n\nerasure_id\x18\x01 \x01(\t\x12\x15\n\ridentity_keys\x18\x02 \x03(\x0c\"7\n\x0bRestriction\x12\x14\n\x0cidentity_key\x18\x01 \x01(\x0c\x12\x12\n\nrestricted\x18\x02 \x01(\x08\"1\n\nEventToken\x12\x11\n\tpartition\x18\x01 \x01(\x05\x12\x10\n\x08sequence\x18\x02 \x01(\x03*\xf9\x01\n\tEventType\x12\x1a\n\x16\x45VENT_TYPE_UNSPECIFIED\x10\x00\x12\x17\n\x13\x45VENT_TYPE_IDENTIFY\x10\x01\x12\x14\n\x10\x45VENT_TYPE_TRACK\x10\x02\x12\x13\n\x0f\x45VENT_TYPE_PAGE\x10\x03\x12\x15\n\x11\x45VENT_TYPE_SCREEN\x10\x04\x12\x14\n\x10\x45VENT_TYPE_GROUP\x10\x05\x12\x14\n\x10\x45VENT_TYPE_ALIAS\x10\x06\x12\x15\n\x11\x45VENT_TYPE_RULING\x10\x07\x12\x16\n\x12\x45VENT_TYPE_ERASURE\x10\x08\x12\x1a\n\x16\x45VENT_TYPE_RESTRICTION\x10\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,18 +35,28 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_CONSENT_CATEGORYPREFERENCESENTRY']._loaded_options = None
   _globals['_CONSENT_CATEGORYPREFERENCESENTRY']._serialized_options = b'8\001'
-  _globals['_EVENTTYPE']._serialized_start=936
-  _globals['_EVENTTYPE']._serialized_end=1110
+  _globals['_CONSENT_LEGALBASESENTRY']._loaded_options = None
+  _globals['_CONSENT_LEGALBASESENTRY']._serialized_options = b'8\001'
+  _globals['_EVENTTYPE']._serialized_start=1628
+  _globals['_EVENTTYPE']._serialized_end=1877
   _globals['_IDENTIFIER']._serialized_start=102
   _globals['_IDENTIFIER']._serialized_end=143
   _globals['_CONSENT']._serialized_start=146
-  _globals['_CONSENT']._serialized_end=291
-  _globals['_CONSENT_CATEGORYPREFERENCESENTRY']._serialized_start=233
-  _globals['_CONSENT_CATEGORYPREFERENCESENTRY']._serialized_end=291
-  _globals['_EVENTCONTEXT']._serialized_start=294
-  _globals['_EVENTCONTEXT']._serialized_end=437
-  _globals['_EVENT']._serialized_start=440
-  _globals['_EVENT']._serialized_end=882
-  _globals['_EVENTTOKEN']._serialized_start=884
-  _globals['_EVENTTOKEN']._serialized_end=933
+  _globals['_CONSENT']._serialized_end=562
+  _globals['_CONSENT_CATEGORYPREFERENCESENTRY']._serialized_start=401
+  _globals['_CONSENT_CATEGORYPREFERENCESENTRY']._serialized_end=459
+  _globals['_CONSENT_LEGALBASESENTRY']._serialized_start=461
+  _globals['_CONSENT_LEGALBASESENTRY']._serialized_end=510
+  _globals['_EVENTCONTEXT']._serialized_start=565
+  _globals['_EVENTCONTEXT']._serialized_end=724
+  _globals['_EVENT']._serialized_start=727
+  _globals['_EVENT']._serialized_end=1410
+  _globals['_RULING']._serialized_start=1412
+  _globals['_RULING']._serialized_end=1463
+  _globals['_ERASURE']._serialized_start=1465
+  _globals['_ERASURE']._serialized_end=1517
+  _globals['_RESTRICTION']._serialized_start=1519
+  _globals['_RESTRICTION']._serialized_end=1574
+  _globals['_EVENTTOKEN']._serialized_start=1576
+  _globals['_EVENTTOKEN']._serialized_end=1625
 # @@protoc_insertion_point(module_scope)

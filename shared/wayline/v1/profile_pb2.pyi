@@ -86,7 +86,7 @@ class GetStatisticsResponse(_message.Message):
     def __init__(self, profiles: _Optional[int] = ..., events_folded: _Optional[int] = ..., duplicates: _Optional[int] = ..., watermarks: _Optional[_Iterable[_Union[_events_pb2.EventToken, _Mapping]]] = ..., lag: _Optional[int] = ..., poison: _Optional[int] = ...) -> None: ...
 
 class Profile(_message.Message):
-    __slots__ = ("profile_id", "identifiers", "attributes", "states", "consents", "first_seen_ms", "last_seen_ms", "event_count", "contacts", "timezone", "origin")
+    __slots__ = ("profile_id", "identifiers", "attributes", "states", "consents", "first_seen_ms", "last_seen_ms", "event_count", "contacts", "timezone", "origin", "strands", "restricted", "global_privacy_control", "do_not_sell_or_share", "region")
     class AttributesEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -119,6 +119,11 @@ class Profile(_message.Message):
     CONTACTS_FIELD_NUMBER: _ClassVar[int]
     TIMEZONE_FIELD_NUMBER: _ClassVar[int]
     ORIGIN_FIELD_NUMBER: _ClassVar[int]
+    STRANDS_FIELD_NUMBER: _ClassVar[int]
+    RESTRICTED_FIELD_NUMBER: _ClassVar[int]
+    GLOBAL_PRIVACY_CONTROL_FIELD_NUMBER: _ClassVar[int]
+    DO_NOT_SELL_OR_SHARE_FIELD_NUMBER: _ClassVar[int]
+    REGION_FIELD_NUMBER: _ClassVar[int]
     profile_id: str
     identifiers: _containers.RepeatedCompositeFieldContainer[_events_pb2.Identifier]
     attributes: _containers.MessageMap[str, Attribute]
@@ -130,7 +135,32 @@ class Profile(_message.Message):
     contacts: _containers.RepeatedCompositeFieldContainer[ContactState]
     timezone: TimeZoneState
     origin: Origin
-    def __init__(self, profile_id: _Optional[str] = ..., identifiers: _Optional[_Iterable[_Union[_events_pb2.Identifier, _Mapping]]] = ..., attributes: _Optional[_Mapping[str, Attribute]] = ..., states: _Optional[_Mapping[str, TraitState]] = ..., consents: _Optional[_Mapping[str, ConsentState]] = ..., first_seen_ms: _Optional[int] = ..., last_seen_ms: _Optional[int] = ..., event_count: _Optional[int] = ..., contacts: _Optional[_Iterable[_Union[ContactState, _Mapping]]] = ..., timezone: _Optional[_Union[TimeZoneState, _Mapping]] = ..., origin: _Optional[_Union[Origin, _Mapping]] = ...) -> None: ...
+    strands: _containers.RepeatedScalarFieldContainer[bytes]
+    restricted: Statement
+    global_privacy_control: Statement
+    do_not_sell_or_share: Statement
+    region: RegionState
+    def __init__(self, profile_id: _Optional[str] = ..., identifiers: _Optional[_Iterable[_Union[_events_pb2.Identifier, _Mapping]]] = ..., attributes: _Optional[_Mapping[str, Attribute]] = ..., states: _Optional[_Mapping[str, TraitState]] = ..., consents: _Optional[_Mapping[str, ConsentState]] = ..., first_seen_ms: _Optional[int] = ..., last_seen_ms: _Optional[int] = ..., event_count: _Optional[int] = ..., contacts: _Optional[_Iterable[_Union[ContactState, _Mapping]]] = ..., timezone: _Optional[_Union[TimeZoneState, _Mapping]] = ..., origin: _Optional[_Union[Origin, _Mapping]] = ..., strands: _Optional[_Iterable[bytes]] = ..., restricted: _Optional[_Union[Statement, _Mapping]] = ..., global_privacy_control: _Optional[_Union[Statement, _Mapping]] = ..., do_not_sell_or_share: _Optional[_Union[Statement, _Mapping]] = ..., region: _Optional[_Union[RegionState, _Mapping]] = ...) -> None: ...
+
+class Statement(_message.Message):
+    __slots__ = ("holds", "timestamp_ms", "message_id")
+    HOLDS_FIELD_NUMBER: _ClassVar[int]
+    TIMESTAMP_MS_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_ID_FIELD_NUMBER: _ClassVar[int]
+    holds: bool
+    timestamp_ms: int
+    message_id: str
+    def __init__(self, holds: _Optional[bool] = ..., timestamp_ms: _Optional[int] = ..., message_id: _Optional[str] = ...) -> None: ...
+
+class RegionState(_message.Message):
+    __slots__ = ("code", "timestamp_ms", "message_id")
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    TIMESTAMP_MS_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_ID_FIELD_NUMBER: _ClassVar[int]
+    code: str
+    timestamp_ms: int
+    message_id: str
+    def __init__(self, code: _Optional[str] = ..., timestamp_ms: _Optional[int] = ..., message_id: _Optional[str] = ...) -> None: ...
 
 class Contact(_message.Message):
     __slots__ = ("outcome", "action", "channel", "timestamp_ms", "decision_id")
@@ -185,14 +215,20 @@ class Attribute(_message.Message):
     def __init__(self, value: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ..., timestamp_ms: _Optional[int] = ..., message_id: _Optional[str] = ...) -> None: ...
 
 class ConsentState(_message.Message):
-    __slots__ = ("granted", "timestamp_ms", "message_id")
+    __slots__ = ("granted", "timestamp_ms", "message_id", "source", "text_version", "legal_basis")
     GRANTED_FIELD_NUMBER: _ClassVar[int]
     TIMESTAMP_MS_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_ID_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    TEXT_VERSION_FIELD_NUMBER: _ClassVar[int]
+    LEGAL_BASIS_FIELD_NUMBER: _ClassVar[int]
     granted: bool
     timestamp_ms: int
     message_id: str
-    def __init__(self, granted: _Optional[bool] = ..., timestamp_ms: _Optional[int] = ..., message_id: _Optional[str] = ...) -> None: ...
+    source: str
+    text_version: str
+    legal_basis: str
+    def __init__(self, granted: _Optional[bool] = ..., timestamp_ms: _Optional[int] = ..., message_id: _Optional[str] = ..., source: _Optional[str] = ..., text_version: _Optional[str] = ..., legal_basis: _Optional[str] = ...) -> None: ...
 
 class TraitState(_message.Message):
     __slots__ = ("total", "moment", "values", "affinity", "buckets", "extreme", "counts", "latest_ms")
@@ -306,7 +342,7 @@ class Bucket(_message.Message):
     def __init__(self, index: _Optional[int] = ..., count: _Optional[int] = ..., sum: _Optional[float] = ..., values: _Optional[_Iterable[str]] = ..., rest: _Optional[_Iterable[float]] = ..., extreme: _Optional[float] = ..., counts: _Optional[_Mapping[str, int]] = ...) -> None: ...
 
 class CustomerView(_message.Message):
-    __slots__ = ("profile_id", "identity_keys", "version", "traits", "consents", "valid_until_ms", "contacts", "timezone", "lot")
+    __slots__ = ("profile_id", "identity_keys", "version", "traits", "consents", "valid_until_ms", "contacts", "timezone", "lot", "restricted", "opted_out", "region")
     class ConsentsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -323,6 +359,9 @@ class CustomerView(_message.Message):
     CONTACTS_FIELD_NUMBER: _ClassVar[int]
     TIMEZONE_FIELD_NUMBER: _ClassVar[int]
     LOT_FIELD_NUMBER: _ClassVar[int]
+    RESTRICTED_FIELD_NUMBER: _ClassVar[int]
+    OPTED_OUT_FIELD_NUMBER: _ClassVar[int]
+    REGION_FIELD_NUMBER: _ClassVar[int]
     profile_id: str
     identity_keys: _containers.RepeatedScalarFieldContainer[bytes]
     version: int
@@ -332,7 +371,10 @@ class CustomerView(_message.Message):
     contacts: _containers.RepeatedCompositeFieldContainer[Contact]
     timezone: str
     lot: bytes
-    def __init__(self, profile_id: _Optional[str] = ..., identity_keys: _Optional[_Iterable[bytes]] = ..., version: _Optional[int] = ..., traits: _Optional[bytes] = ..., consents: _Optional[_Mapping[str, bool]] = ..., valid_until_ms: _Optional[int] = ..., contacts: _Optional[_Iterable[_Union[Contact, _Mapping]]] = ..., timezone: _Optional[str] = ..., lot: _Optional[bytes] = ...) -> None: ...
+    restricted: bool
+    opted_out: bool
+    region: str
+    def __init__(self, profile_id: _Optional[str] = ..., identity_keys: _Optional[_Iterable[bytes]] = ..., version: _Optional[int] = ..., traits: _Optional[bytes] = ..., consents: _Optional[_Mapping[str, bool]] = ..., valid_until_ms: _Optional[int] = ..., contacts: _Optional[_Iterable[_Union[Contact, _Mapping]]] = ..., timezone: _Optional[str] = ..., lot: _Optional[bytes] = ..., restricted: _Optional[bool] = ..., opted_out: _Optional[bool] = ..., region: _Optional[str] = ...) -> None: ...
 
 class ViewUpdate(_message.Message):
     __slots__ = ("feed_id", "number", "views", "watermarks")

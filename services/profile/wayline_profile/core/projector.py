@@ -16,6 +16,8 @@ from wayline_profile.core.identifiers import Pair, linked
 MAX_IDENTIFIERS = 100
 
 Profile = profile_pb2.Profile
+RecordKey = tuple[str, bytes]
+"""A kind of record (see `wayline_profile.store.records`), and a key of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,10 @@ class Commit:
     message_ids: dict[str, int] = field(default_factory=dict)
     """Message id to the time it was received, in ms."""
     timeline: list[TimelineRow] = field(default_factory=list)
+    records: dict[RecordKey, bytes | None] = field(default_factory=dict)
+    """What else is kept, by kind and key; None: no longer."""
     positions: dict[int, int] = field(default_factory=dict)
+    """How far was read. Empty: no event was read, something else changes."""
     folded: int = 0
     duplicates: int = 0
     poison: int = 0

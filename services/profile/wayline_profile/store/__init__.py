@@ -26,7 +26,7 @@ class Counters:
 
 
 class ProfileStore(Protocol):
-    """Profiles, identifiers, message ids, timelines and positions. What is unknown is left out; that is no error.
+    """Profiles, identifiers, message ids, timelines, positions, records. What is unknown is left out: that is no error.
 
     Every method may raise `Retryable`: the store's server did not answer within its time. Nothing was changed then, or
     a commit was made of which no answer came: the next one is refused, and who starts anew goes on behind it.
@@ -51,6 +51,12 @@ class ProfileStore(Protocol):
         self, keys: Collection[bytes], *, limit: int, before_ms: int | None = None
     ) -> list[profile_pb2.TimelineEntry]:
         """The newest events filed under any of the identity keys, newest first."""
+
+    def records(self, kind: str, keys: Collection[bytes]) -> dict[bytes, bytes]:
+        """What is kept beside profiles, of one kind; see `store.records` for the kinds."""
+
+    def scan(self, kind: str, *, after: bytes = b"", at_most: int) -> list[tuple[bytes, bytes]]:
+        """Records of one kind whose key is greater than `after`, by ascending key."""
 
     def profiles(self) -> Iterator[profile_pb2.Profile]:
         """Every profile, by ascending id."""

@@ -34,6 +34,8 @@ _COUNTERS: LiteralString = "SELECT profiles, folded, duplicates, poison FROM cou
 _RESOLVE: LiteralString = "SELECT key, profile_id FROM identities WHERE key = ANY(%b)"
 _PROFILES: LiteralString = "SELECT id, data FROM profiles WHERE id = ANY(%b)"
 _SEEN: LiteralString = "SELECT key FROM message_ids WHERE key = ANY(%b)"
+_RECORDS: LiteralString = "SELECT key, value FROM records WHERE kind = %b AND key = ANY(%b)"
+_SCAN: LiteralString = "SELECT key, value FROM records WHERE kind = %b AND key > %b ORDER BY key LIMIT %b::bigint"
 _PAGE_OF_PROFILES: LiteralString = "SELECT id, data FROM profiles WHERE id > %b ORDER BY id LIMIT %b"
 # For each key its own walk along the index, newest first, which ends at the limit.
 _TIMELINE: LiteralString = """
@@ -72,6 +74,14 @@ _PUT_TIMELINE: LiteralString = """
         unnest(%b::bytea[], %b::bigint[], %b::bytea[], %b::integer[], %b::bigint[], %b::bytea[])
     ON CONFLICT (key, at_ms, entry)
     DO UPDATE SET partition = excluded.partition, sequence = excluded.sequence, event = excluded.event
+"""
+_DELETE_RECORDS: LiteralString = """
+    DELETE FROM records USING unnest(%b::text[], %b::bytea[]) AS gone (kind, key)
+    WHERE (records.kind, records.key) = (gone.kind, gone.key)
+"""
+_PUT_RECORDS: LiteralString = """
+    INSERT INTO records SELECT * FROM unnest(%b::text[], %b::bytea[], %b::bytea[])
+    ON CONFLICT (kind, key) DO UPDATE SET value = excluded.value
 """
 _COUNT: LiteralString = """
     UPDATE counters SET profiles = profiles + %b::bigint, folded = folded + %b::bigint,
@@ -155,6 +165,14 @@ class PostgresProfileStore:
             for partition, sequence, data in rows
         ]
 
+    def records(self, kind: str, keys: Collection[bytes]) -> dict[bytes, bytes]:
+        """See the port."""
+        return dict(self._read(_RECORDS, kind, list(keys))) if keys else {}
+
+    def scan(self, kind: str, *, after: bytes = b"", at_most: int) -> list[tuple[bytes, bytes]]:
+        """See the port."""
+        return list(self._read(_SCAN, kind, after, at_most))
+
     def profiles(self) -> Iterator[profile_pb2.Profile]:
         """See the port. Read in pages, each as it is then: a long walk holds no transaction open."""
         last = b""
@@ -199,7 +217,8 @@ class PostgresProfileStore:
         counted = connection.cursor(binary=True)
         # Two journeys to the server: for the positions, and for everything else.
         with connection.pipeline() as pipeline, connection.transaction():
-            self._check(connection, pipeline, sorted(commit.positions))
+            if commit.positions:
+                self._check(connection, pipeline, sorted(commit.positions))
             for write in writes:
                 connection.execute(write.statement, write.arguments)
             counted.execute(_COUNT, (commit.created, commit.folded, commit.duplicates, commit.poison))
@@ -238,6 +257,8 @@ def _writes_of(commit: Commit) -> Iterator[_Write]:
         for row in commit.timeline
     }
     positions = {(partition,): (sequence,) for partition, sequence in commit.positions.items()}
+    records = {key: (value,) for key, value in commit.records.items() if value is not None}
+    dropped: dict[Any, tuple[Any, ...]] = {key: () for key, value in commit.records.items() if value is None}
     if gone:
         yield _Write(_DELETE_PROFILES, (sorted(gone),))
     for statement, rows in (
@@ -246,6 +267,8 @@ def _writes_of(commit: Commit) -> Iterator[_Write]:
         (_PUT_IDENTITIES, identities),
         (_PUT_MESSAGE_IDS, messages),
         (_PUT_TIMELINE, timeline),
+        (_DELETE_RECORDS, dropped),
+        (_PUT_RECORDS, records),
     ):
         if rows:
             yield _Write(statement, _columns(rows))

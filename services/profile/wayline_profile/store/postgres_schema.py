@@ -33,6 +33,9 @@ STEPS: tuple[LiteralString, ...] = (
     );
     INSERT INTO counters VALUES (true, 0, 0, 0, 0);
     """,
+    """
+    CREATE TABLE records (kind text, key bytea, value bytea NOT NULL, PRIMARY KEY (kind, key)) WITH (fillfactor = 80);
+    """,
 )
 
 

@@ -25,7 +25,8 @@ from wayline_profile.store import Counters, PositionMoved
 from wayline_profile.store.keys import entry_key, message_key
 
 PROFILES, IDENTITIES, MESSAGES, TIMELINE, META = "profiles", "identities", "messages", "timeline", "meta"
-_FAMILIES = (PROFILES, IDENTITIES, MESSAGES, TIMELINE, META)
+RECORDS = "records"
+_FAMILIES = (PROFILES, IDENTITIES, MESSAGES, TIMELINE, META, RECORDS)
 _COUNTERS = b"counters"
 _PARTITION = b"partition/"
 _COUNTERS_FORMAT = struct.Struct(">qqqq")
@@ -88,6 +89,22 @@ class RocksProfileStore:
         )
         return [_entry(value) for _, value in islice(rows, limit)]
 
+    def records(self, kind: str, keys: Collection[bytes]) -> dict[bytes, bytes]:
+        """See the port."""
+        start = len(prefix := _prefix(kind))
+        return {key[start:]: value for key, value in self._get(RECORDS, [prefix + key for key in keys])}
+
+    def scan(self, kind: str, *, after: bytes = b"", at_most: int) -> list[tuple[bytes, bytes]]:
+        """See the port."""
+        prefix = _prefix(kind)
+        found: list[tuple[bytes, bytes]] = []
+        # The least key that is greater, if there is an `after`: the same with a zero byte behind it.
+        for key, value in self._families[RECORDS].items(from_key=prefix + after + b"\0" if after else prefix):
+            if not key.startswith(prefix) or len(found) == at_most:
+                break
+            found.append((key[len(prefix) :], value))
+        return found
+
     def profiles(self) -> Iterator[profile_pb2.Profile]:
         """See the port."""
         for data in self._families[PROFILES].values():
@@ -110,6 +127,11 @@ class RocksProfileStore:
             batch.put(message_key(message_id), _TIME.pack(received_ms), handles[MESSAGES])
         for row in commit.timeline:
             batch.put(_timeline_key(row), _PLACE.pack(row.partition, row.sequence) + row.data, handles[TIMELINE])
+        for (kind, key), value in commit.records.items():
+            if value is None:
+                batch.delete(_prefix(kind) + key, handles[RECORDS])
+            else:
+                batch.put(_prefix(kind) + key, value, handles[RECORDS])
         for partition, sequence in commit.positions.items():
             batch.put(_PARTITION + str(partition).encode(), _POSITION.pack(sequence), handles[META])
         counters = Counters(
@@ -192,6 +214,10 @@ def _options(cache_bytes: int) -> Options:
     table.set_block_cache(Cache(cache_bytes // len(_FAMILIES)))
     options.set_block_based_table_factory(table)
     return options
+
+
+def _prefix(kind: str) -> bytes:
+    return kind.encode() + b"/"
 
 
 def _timeline_key(row: TimelineRow) -> bytes:
