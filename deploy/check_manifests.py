@@ -1,6 +1,7 @@
 """Checks the Kubernetes manifests: `python deploy/check_manifests.py`. Ends with 1 when one is wrong.
 
-Renders them with `kubectl kustomize` where that is installed; else reads the files that kustomization.yaml names.
+Renders them with `kubectl kustomize` where that is installed, overlays included; else reads the files that the base's
+kustomization.yaml names.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import kubernetes_validate
 import yaml
 
 BASE = Path(__file__).parent / "k8s" / "base"
+OVERLAYS = sorted((BASE.parent / "overlays").iterdir())
 KUBERNETES = "1.34"
 
 
@@ -53,11 +55,12 @@ def problem(document: dict[str, Any]) -> str | None:
 def main() -> int:
     """Print one line per manifest."""
     found = 0
-    for document in documents():
-        name = f"{document['kind']}/{document['metadata']['name']}"
-        wrong = problem(document)
-        found += wrong is not None
-        print(f"{name}: {wrong or 'ok'}")
+    for directory in (BASE, *(OVERLAYS if shutil.which("kubectl") else ())):
+        for document in documents(directory):
+            name = f"{directory.name}: {document['kind']}/{document['metadata']['name']}"
+            wrong = problem(document)
+            found += wrong is not None
+            print(f"{name}: {wrong or 'ok'}")
     return 1 if found else 0
 
 

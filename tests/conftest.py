@@ -32,12 +32,13 @@ def postgres_server() -> Iterator[PostgresServer]:
 
 
 @pytest.fixture
-async def js(nats_url: str) -> AsyncIterator[JetStreamContext]:
+async def js(nats_server: NatsServer, nats_url: str) -> AsyncIterator[JetStreamContext]:
     """JetStream on the run's server, without a stream, bucket or object store."""
     client = await nats.connect(nats_url)
     context = client.jetstream()
     for stream in await context.streams_info():
         assert stream.config.name is not None
         await context.delete_stream(stream.config.name)
+        nats_server.forget(stream.config.name)
     yield context
     await client.close()

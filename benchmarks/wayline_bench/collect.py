@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
 
 import grpc
 
+from wayline.identity import identity_key
 from wayline.v1 import ingestion_pb2, profile_pb2, profile_pb2_grpc
-from wayline_bench import shop
-from wayline_bench.machine import BenchError, choose_cores, cpu_seconds, others_at_work
+from wayline_bench import disk, shop
+from wayline_bench.machine import BenchError, choose_cores, cpu_seconds, others_at_work, python, run_json
+from wayline_bench.postgres_server import PostgresServer
 from wayline_bench.report import Figure, Limit, Report
 from wayline_bench.shop import Visitors
-from wayline_bench.system import channel, started, wait_until_folded
+from wayline_bench.system import Running, channel, started, wait_until_folded
 
+StoreName = Literal["rocksdb", "postgresql"]
 PATH = "/wayline.v1.IngestionService/Collect"
 _POLL_SECONDS = 0.05
-_PATIENCE_SECONDS = 30.0
+_PATIENCE_SECONDS = 60.0
+_VIEWS = 2_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +42,8 @@ class CollectSize:
     callers: int = 4
     visitors: int = 5_000
     warm_calls: int = 8
+    store: StoreName = "rocksdb"
+    cached_views: int = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +59,16 @@ class _Folding:
     """How fast a backlog was folded, and what the profile service holds after it."""
 
     events_per_s: float
+    events: int
     found: profile_pb2.GetStatisticsResponse
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What is left when everything was stopped: bytes by table on disk, and what a cached view takes in memory."""
+
+    sizes: Mapping[str, int]
+    view_bytes: float
 
 
 async def bench(size: CollectSize) -> Report:
@@ -61,11 +80,18 @@ async def bench(size: CollectSize) -> Report:
     Raises:
         BenchError, ClusterError, grpc.RpcError: it could not run.
     """
+    with _store(size.store) as url:
+        return await _bench(size, url)
+
+
+async def _bench(size: CollectSize, url: str) -> Report:
     cores, busy = choose_cores(), await others_at_work()
+    catalog = shop.segmented_catalog()
     visitors = Visitors(visitors=size.visitors, seed=1, run="collect")
     warm = [visitors.call(size.batch) for _ in range(size.warm_calls)]
     calls = [visitors.call(size.batch) for _ in range(size.most_events // size.batch)]
-    async with started(shop.catalog(), {"ingestion": cores.server, "profile": cores.server}) as system:
+    pins = {"ingestion": cores.server, "profile": cores.server}
+    async with started(catalog, pins, env={"WAYLINE_PROFILE_STORE": url}) as system:
         cluster, addresses = system.cluster, system.cluster.addresses
         system.pin_others(("ingestion", "profile"), cores)
         count_accepted((await asyncio.to_thread(_send, addresses.ingestion, warm, size.callers, size.seconds)).answers)
@@ -82,9 +108,10 @@ async def bench(size: CollectSize) -> Report:
         folding = await asyncio.to_thread(_fold, addresses.profile, size.batch * size.warm_calls)
         profile_cpu = cpu_seconds(cluster.pid("profile")) - used
         profile_seconds = time.perf_counter() - resumed
-    accepted = count_accepted(collected.answers)
-    found = folding.found
-    _check(found, accepted + size.batch * size.warm_calls)
+        accepted = count_accepted(collected.answers)
+        _check(folding.found, accepted + size.batch * size.warm_calls)
+        kept = await _kept(system, visitors, size, url)
+    found, sent = folding.found, size.batch * size.warm_calls
     bytes_per_event = sum(map(len, calls)) / len(calls) / size.batch
     return Report(
         "collect",
@@ -94,7 +121,15 @@ async def bench(size: CollectSize) -> Report:
                 "ingestion_cpu", round(ingestion_cpu / collected.seconds, 2), "processors that ingestion used meanwhile"
             ),
             Figure(
-                "folded_per_s", round(folding.events_per_s), "a backlog, into profiles and views", Limit(least=5_000)
+                "folded_per_s",
+                round(folding.events_per_s),
+                "a backlog, into profiles, audiences and views",
+                Limit(least=10_000) if size.store == "rocksdb" else None,
+            ),
+            Figure(
+                "folded_per_cpu_s",
+                round(folding.events / profile_cpu) if profile_cpu else math.nan,
+                "the same for each second of processor time, which others at work change less",
             ),
             Figure(
                 "profile_cpu",
@@ -104,9 +139,57 @@ async def bench(size: CollectSize) -> Report:
             Figure("events", accepted, f"in calls of {size.batch}, {size.callers} at once"),
             Figure("event_bytes", round(bytes_per_event), "on the average"),
             Figure("profiles", found.profiles, "visitors of the example shop"),
+            Figure("store", size.store, "of profiles"),
+            Figure("traits", shop.computed_traits(catalog), "computed of events, or of other traits"),
+            Figure("audiences", len(catalog.audiences), "judged at each event"),
+            Figure(
+                "disk_bytes_per_profile",
+                disk.per_profile(kept.sizes, found.profiles),
+                "profile, identifiers and records, compacted",
+            ),
+            Figure(
+                "disk_bytes_per_event",
+                disk.per_event(kept.sizes, accepted + sent),
+                "timeline and message ids, compacted",
+            ),
+            Figure(
+                "view_memory_bytes", round(kept.view_bytes), f"a cached view, of {size.cached_views} in one process"
+            ),
         ],
         [cores.describe(), *busy, "the server is the limit where its processors are near 1"],
     )
+
+
+async def _kept(system: Running, visitors: Visitors, size: CollectSize, url: str) -> _Kept:
+    views = system.directory / "views"
+    await asyncio.to_thread(_save_views, system.cluster.addresses.profile, visitors, size.visitors, views)
+    await system.cluster.stop()
+    command = python("wayline_bench.view_memory", str(views), str(size.cached_views))
+    view_bytes = float(await run_json(command, frozenset()))
+    if size.store == "rocksdb":
+        sizes = disk.of_rocksdb(system.directory / "data" / "profile")
+    else:
+        sizes = await asyncio.to_thread(disk.of_postgresql, url)
+    return _Kept(sizes, view_bytes)
+
+
+def _save_views(address: str, visitors: Visitors, number: int, path: Path) -> None:
+    """The views of some visitors, as the decision service gets them."""
+    names = (visitors.visitor(at) for at in range(min(number, _VIEWS)))
+    request = profile_pb2.BatchGetViewsRequest(identity_keys=[identity_key("anonymous_id", name) for name in names])
+    with channel(address) as connection:
+        stub = profile_pb2_grpc.ProfileServiceStub(connection)
+        path.write_bytes(stub.BatchGetViews(request, timeout=_PATIENCE_SECONDS).SerializeToString())
+
+
+@contextmanager
+def _store(name: StoreName) -> Iterator[str]:
+    """The setting for the profile service; of PostgreSQL a server of our own, which syncs its log as it should."""
+    if name == "rocksdb":
+        yield name
+    else:
+        with PostgresServer("fsync=on", "shared_buffers=256MB") as server:
+            yield server.new_database()
 
 
 def count_accepted(answers: Sequence[bytes]) -> int:
@@ -161,7 +244,8 @@ def _fold(address: str, before: int) -> _Folding:
             now = time.perf_counter()
             if not found.lag:
                 since, already = first or (began, before)
-                return _Folding((found.events_folded - already) / (now - since), found)
+                folded = found.events_folded - already
+                return _Folding(folded / (now - since), found.events_folded - before, found)
             if now > began + _PATIENCE_SECONDS:
                 raise BenchError(f"{found.lag} events were still not folded after {_PATIENCE_SECONDS:g} s")
             if first is None and found.events_folded > before:

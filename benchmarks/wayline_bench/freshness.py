@@ -1,10 +1,13 @@
-"""`wayline bench freshness`: how long after its answer an accepted event shows in decisions, under a steady load."""
+"""`wayline bench freshness`: how long after its answer an accepted event shows in decisions, under a steady load.
+
+So does a word on consent: how long after it was withdrawn decisions stop using the profile.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import count
@@ -36,11 +39,18 @@ class FreshnessSize:
 
 @dataclass(slots=True)
 class _Found:
-    """Milliseconds by probe; `stale`: answers that said that the event was not there yet."""
+    """Milliseconds by probe; `stale`: answers that said that the event, or the profile, was not there in time."""
 
     visible_ms: list[float]
     at_least_ms: list[float]
+    withdrawn_ms: list[float]
+    withdrawn_at_least_ms: list[float]
     stale: int = 0
+
+    @classmethod
+    def nothing(cls) -> _Found:
+        """No sample yet."""
+        return cls([], [], [], [])
 
 
 async def bench(size: FreshnessSize) -> Report:
@@ -49,18 +59,18 @@ async def bench(size: FreshnessSize) -> Report:
     Raises:
         BenchError, ClusterError, grpc.RpcError: it could not run, or a decision was wrong.
     """
-    found, busy = _Found([], []), await others_at_work()
+    found, busy = _Found.nothing(), await others_at_work()
     async with started(shop.marked_catalog()) as system:
         addresses = system.cluster.addresses
         duration = size.seconds + _WARM_SECONDS
         arguments = (addresses.ingestion, str(size.events_per_s), str(duration), str(size.visitors))
         async with started_json(python("wayline_bench.paced", *arguments), frozenset(), duration + 15) as load:
             deadline = time.monotonic() + duration
-            with ThreadPoolExecutor(2) as pool:
+            with ThreadPoolExecutor(len(_PROBES)) as pool:
                 loop = asyncio.get_running_loop()
                 probes = [
                     loop.run_in_executor(pool, _probe, addresses, name, take, found, deadline)
-                    for name, take in (("visible", _take_visible), ("at-least", _take_at_least))
+                    for name, take in _PROBES.items()
                 ]
                 await asyncio.gather(*probes)
             paced = Paced(**await load())
@@ -90,7 +100,18 @@ class Prober:
         """
         if self.sees(number)[0]:
             raise BenchError(f"a decision showed mark {number} before it was sent")
-        event = shop.mark_event(self._visitor(number), number, f"mark-{self._name}-{number}")
+        return self._collect(shop.mark_event(self._visitor(number), number, f"mark-{self._name}-{number}"))
+
+    def withdraw(self, number: int) -> events_pb2.EventToken:
+        """Withdraw the consent of a mark's visitor, and wait until that was accepted.
+
+        Raises:
+            BenchError: it was not.
+        """
+        message_id = f"withdrawal-{self._name}-{number}"
+        return self._collect(shop.mark_event(self._visitor(number), number, message_id, allowed=False))
+
+    def _collect(self, event: events_pb2.Event) -> events_pb2.EventToken:
         response = self._ingestion.Collect(ingestion_pb2.CollectRequest(events=[event]), timeout=_PATIENCE_SECONDS)
         result: ingestion_pb2.EventResult = response.results[0]
         if result.status != ingestion_pb2.EVENT_STATUS_ACCEPTED:
@@ -98,7 +119,7 @@ class Prober:
         return result.token
 
     def sees(self, number: int, *at_least: events_pb2.EventToken) -> tuple[bool, bool]:
-        """Whether a decision shows the mark, and whether it says that it is stale."""
+        """Whether a decision shows the mark, and whether it says that the event, or the profile, was not there."""
         request = decision_pb2.DecideRequest(
             customer=events_pb2.Identifier(kind="anonymous_id", value=self._visitor(number)),
             placements=[decision_pb2.PlacementRequest(placement=shop.MARK_PLACEMENT)],
@@ -107,7 +128,8 @@ class Prober:
         request.context.fields[shop.MARK].number_value = number
         response = self._decision.Decide(request, timeout=_PATIENCE_SECONDS)
         chosen = [one.action for one in response.placements[0].selections]
-        return chosen == [shop.MARKED], response.stale
+        unread = response.personalisation == decision_pb2.PERSONALISATION_UNAVAILABLE
+        return chosen == [shop.MARKED], response.stale or unread
 
     def _visitor(self, number: int) -> str:
         return f"browser-{self._name}-{number % _VISITORS}"
@@ -119,7 +141,7 @@ def _probe(
     """Take samples until the deadline; those of the first moments are thrown away."""
     prober = Prober(addresses, name)
     warm_until = time.monotonic() + _WARM_SECONDS
-    warming = _Found([], [])
+    warming = _Found.nothing()
     try:
         for number in count(1):
             now = time.monotonic()
@@ -153,13 +175,45 @@ def _take_at_least(prober: Prober, number: int, found: _Found) -> None:
         raise BenchError(f"a decision with the token of mark {number} did not show it, and did not say stale")
 
 
+def _take_withdrawn(prober: Prober, number: int, found: _Found) -> None:
+    """Show a mark, withdraw the consent, and ask until it no longer shows; every other time once, with the token."""
+    seen, stale = prober.sees(number, prober.mark(number))
+    if stale:
+        found.stale += 1
+        return
+    if not seen:
+        raise BenchError(f"a decision with the token of mark {number} did not show it, and did not say stale")
+    token = prober.withdraw(number)
+    accepted = time.perf_counter()
+    if number % 2:
+        seen, stale = prober.sees(number, token)
+        found.withdrawn_at_least_ms.append((time.perf_counter() - accepted) * 1_000)
+        found.stale += stale
+        if seen and not stale:
+            raise BenchError(f"a decision with the token of withdrawal {number} used the profile")
+        return
+    while any(prober.sees(number)):  # a profile that could not be read shows no mark either
+        if time.perf_counter() - accepted > _PATIENCE_SECONDS:
+            raise BenchError(f"withdrawal {number} was not in force within {_PATIENCE_SECONDS:g} s")
+        time.sleep(_POLL_SECONDS)
+    found.withdrawn_ms.append((time.perf_counter() - accepted) * 1_000)
+
+
+_PROBES: Mapping[str, Callable[[Prober, int, _Found], None]] = {
+    "visible": _take_visible,
+    "at-least": _take_at_least,
+    "withdrawn": _take_withdrawn,
+}
+
+
 def _report(size: FreshnessSize, found: _Found, paced: Paced, busy: Sequence[str]) -> Report:
-    if not found.visible_ms or not found.at_least_ms:
+    kinds = (found.visible_ms, found.at_least_ms, found.withdrawn_ms, found.withdrawn_at_least_ms)
+    if not all(kinds):
         raise BenchError("no sample was taken in the time given: measure for longer")
-    visible, at_least = percentiles(found.visible_ms), percentiles(found.at_least_ms)
+    visible, at_least, withdrawn, withdrawn_at_least = (percentiles(one) for one in kinds)
     shared = "all processes share all processors, the load and the probes included; probes poll a millisecond apart"
     notes = [shared, *busy]
-    if min(len(found.visible_ms), len(found.at_least_ms)) < ENOUGH_SAMPLES:
+    if min(map(len, kinds)) < ENOUGH_SAMPLES:
         notes.append(f"a 99th percentile of fewer than {ENOUGH_SAMPLES} samples says little: measure for longer")
     if paced.accepted_per_s < 0.97 * size.events_per_s:
         notes.append(f"the load did not reach {size.events_per_s} events/s: the figures flatter")
@@ -170,9 +224,18 @@ def _report(size: FreshnessSize, found: _Found, paced: Paced, busy: Sequence[str
             Figure("p99_ms", visible["p99"], "the same", Limit(most=50.0)),
             Figure("at_least_p50_ms", at_least["p50"], "one decision that waits for the event's token"),
             Figure("at_least_p99_ms", at_least["p99"], "the same"),
-            Figure("stale", found.stale, "of those said that the event was not there in time", Limit(most=0)),
+            Figure(
+                "withdrawn_p50_ms", withdrawn["p50"], "from the accepted withdrawal to a decision without the profile"
+            ),
+            Figure("withdrawn_p99_ms", withdrawn["p99"], "the same", Limit(most=50.0)),
+            Figure("withdrawn_token_p99_ms", withdrawn_at_least["p99"], "one decision, with the withdrawal's token"),
+            Figure(
+                "stale", found.stale, "of those said that the event or the profile was not there in time", Limit(most=0)
+            ),
             Figure("samples", len(found.visible_ms), "of the first kind"),
             Figure("at_least_samples", len(found.at_least_ms), "of the second"),
+            Figure("withdrawn_samples", len(found.withdrawn_ms), "of the third"),
+            Figure("withdrawn_token_samples", len(found.withdrawn_at_least_ms), "of the fourth"),
             Figure("events_per_s", paced.accepted_per_s, "accepted meanwhile, a batch every 10 ms"),
             Figure("collect_p50_ms", paced.answer_p50_ms, "until a batch of them was accepted"),
             Figure("collect_p99_ms", paced.answer_p99_ms, "the same"),

@@ -5,15 +5,25 @@ from __future__ import annotations
 import random
 import time
 
+from wayline.catalog.audiences import Audience
 from wayline.catalog.examples import example_path
 from wayline.catalog.load import load
 from wayline.catalog.model import Action, Catalog, ContextField, Issue, Placement, Rule, Treatment
-from wayline.catalog.traits import MomentTrait
+from wayline.catalog.traits import AttributeTrait, MomentTrait
 from wayline.v1 import events_pb2, ingestion_pb2
 
 MARK = "mark"
 MARKED = "marked"
 MARK_PLACEMENT = "bench.mark"
+AUDIENCES = {
+    "window_shoppers": Audience(rule="profile.product_views_7d >= 3 && profile.orders == 0"),
+    "cart_abandoners": Audience(rule="profile.carts_24h > 0 && profile.orders_24h == 0"),
+    "big_spenders": Audience(rule="profile.spend_365d > 500.0"),
+    "red_lovers": Audience(rule="profile.favourite_colour == 'red'"),
+    "lapsed": Audience(rule="profile.orders > 0 && profile.orders_90d == 0"),
+}
+_LEFT_OUT = ("carts", "cart_views_24h", "last_price")
+"""Computed traits that neither the audiences nor anything else reads: twenty are left."""
 _COLOURS = ("red", "blue", "white", "black", "green")
 _CATEGORIES = ("running", "sneakers", "boots", "hiking", "sandals")
 _BRANDS = ("Stride", "Fell & Sons", "Cobbler", "Nordvik", "Passo")
@@ -23,6 +33,20 @@ _SPREAD_SECONDS = 3_600
 def catalog() -> Catalog:
     """The example's catalogue."""
     return load(example_path("shoe-shop"))
+
+
+def segmented_catalog() -> Catalog:
+    """The same with twenty computed traits and five audiences, whatever the example itself declares, and without the
+    journey, which would add six traits: each event is judged by all audiences.
+    """
+    shop = catalog()
+    traits = {name: trait for name, trait in shop.traits.items() if name not in _LEFT_OUT}
+    return shop.model_copy(update={"traits": traits, "audiences": AUDIENCES, "lifecycle": None})
+
+
+def computed_traits(catalog: Catalog) -> int:
+    """How many traits are made of events, or of other traits; attributes are only read."""
+    return sum(not isinstance(trait, AttributeTrait) for trait in catalog.traits.values())
 
 
 def marked_catalog() -> Catalog:
@@ -58,6 +82,10 @@ class Visitors:
         self._number = 0
         self._began = int(time.time()) - _SPREAD_SECONDS
 
+    def visitor(self, number: int) -> str:
+        """The anonymous id of a visitor, from 0."""
+        return f"browser-{self._run}-{number:06d}"
+
     def call(self, size: int) -> bytes:
         """A `CollectRequest` with the next `size` events, encoded."""
         return ingestion_pb2.CollectRequest(events=[self.event() for _ in range(size)]).SerializeToString()
@@ -68,7 +96,7 @@ class Visitors:
         event = events_pb2.Event(
             message_id=f"{self._run}-{self._number:08d}-4f1c9a7e2b",
             type=events_pb2.EVENT_TYPE_TRACK,
-            anonymous_id=f"browser-{self._run}-{chance.randrange(self._visitors):06d}",
+            anonymous_id=self.visitor(chance.randrange(self._visitors)),
             source="shop-web",
         )
         # In order, within the last hour.
@@ -94,8 +122,8 @@ class Visitors:
         return event
 
 
-def mark_event(visitor: str, mark: int, message_id: str) -> events_pb2.Event:
-    """The event that a decision is asked about afterwards. It also allows personalisation."""
+def mark_event(visitor: str, mark: int, message_id: str, *, allowed: bool = True) -> events_pb2.Event:
+    """The event that a decision is asked about afterwards. It also allows personalisation, or withdraws that."""
     event = events_pb2.Event(
         message_id=message_id,
         type=events_pb2.EVENT_TYPE_TRACK,
@@ -105,5 +133,5 @@ def mark_event(visitor: str, mark: int, message_id: str) -> events_pb2.Event:
     )
     event.timestamp.GetCurrentTime()
     event.properties.fields[MARK].number_value = mark
-    event.context.consent.category_preferences["personalisation"] = True
+    event.context.consent.category_preferences["personalisation"] = allowed
     return event

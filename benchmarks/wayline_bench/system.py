@@ -38,6 +38,7 @@ _PATIENCE_SECONDS = 30.0
 _EVENTS_PER_CALL = 500
 _CALLERS = 3
 NO_PINS: Mapping[str, frozenset[int]] = {}
+NO_SETTINGS: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,11 @@ def channel(address: str) -> grpc.Channel:
 
 @asynccontextmanager
 async def started(
-    catalog: Catalog, cpus: Mapping[str, frozenset[int]] = NO_PINS, *, decision_workers: int | None = None
+    catalog: Catalog,
+    cpus: Mapping[str, frozenset[int]] = NO_PINS,
+    *,
+    decision_workers: int | None = None,
+    env: Mapping[str, str] = NO_SETTINGS,
 ) -> AsyncIterator[Running]:
     """Everything runs, and `catalog` serves.
 
@@ -69,11 +74,15 @@ async def started(
         catalog: to apply.
         cpus: processors by process, from its start on: libraries size their thread pools by what they see then.
         decision_workers: processes that share the decision service's port; None: one process without a supervisor.
+        env: more environment variables for all processes.
     """
     pins = {name: set(allowed) for name, allowed in cpus.items() if allowed}
     with unpinned_after(), tempfile.TemporaryDirectory(prefix="wayline-bench-") as directory:
         async with Cluster(
-            Path(directory) / "data", cpus=pins, env={"WAYLINE_LOG_LEVEL": "WARNING"}, decision_workers=decision_workers
+            Path(directory) / "data",
+            cpus=pins,
+            env={"WAYLINE_LOG_LEVEL": "WARNING", **env},
+            decision_workers=decision_workers,
         ) as cluster:
             async with bus.connect(cluster.addresses.nats, "wayline-bench") as client:
                 await (await open_store(client.jetstream())).apply(catalog)

@@ -18,11 +18,21 @@ from wayline import logging
 EVENTS = "EVENTS"
 DEAD_LETTERS = "DEAD_LETTERS"
 DECISIONS = "DECISIONS"
+CHANGES = "CHANGES"
+AUDIT = "AUDIT"
+QUALITY = "QUALITY"
 EVENT_SUBJECTS = "events.*"
 DEAD_LETTER_SUBJECTS = "rejected.*"
 DECISION_SUBJECT = "decisions"
+REWRITTEN_SUBJECTS = "decisions.rewritten.*"
+REWRITTEN_HEADER = "Wayline-Rewritten"
+"""The sequence of the bundle that a rewritten one stands for."""
+CHANGE_SUBJECTS = "changes.>"
 VIEW_SUBJECT = "views"
 RESERVED_SUBJECTS = "reserved.*"
+AUDIT_SUBJECT = "audit"
+QUALITY_SUBJECT = "quality"
+SUPPRESSED_BUCKET = "suppressed"
 CATALOG_BUCKET = "catalog"
 REGISTRY_BUCKET = "registry"
 MODEL_BUCKET = "models"
@@ -45,6 +55,10 @@ class StreamSpec:
     discard_new: bool = False
     duplicate_window_seconds: float = DUPLICATE_WINDOW_SECONDS
     partitions: int | None = None
+    also: tuple[str, ...] = ()
+    """Further subjects."""
+    append_only: bool = False
+    """Nobody can delete from it, not even by its name: only age takes messages away. Fixed at creation."""
 
 
 @asynccontextmanager
@@ -104,7 +118,7 @@ async def ensure_stream(js: JetStreamContext, spec: StreamSpec, replicas: int) -
         metadata[PARTITIONS_KEY] = str(spec.partitions)
     config = StreamConfig(
         name=spec.name,
-        subjects=[spec.subject],
+        subjects=[spec.subject, *spec.also],
         max_bytes=spec.max_bytes,
         max_age=spec.max_age_seconds,
         discard=DiscardPolicy.NEW if spec.discard_new else DiscardPolicy.OLD,
@@ -112,6 +126,8 @@ async def ensure_stream(js: JetStreamContext, spec: StreamSpec, replicas: int) -
         num_replicas=replicas,
         duplicate_window=min(spec.duplicate_window_seconds, spec.max_age_seconds),
         allow_direct=True,
+        deny_delete=spec.append_only,
+        deny_purge=spec.append_only,
         metadata=metadata,
     )
     if existing is None:
@@ -122,7 +138,13 @@ async def ensure_stream(js: JetStreamContext, spec: StreamSpec, replicas: int) -
 
 
 def _limits(config: StreamConfig) -> tuple[object, ...]:
-    return config.max_bytes, config.max_age, config.num_replicas, config.duplicate_window, config.discard
+    subjects = tuple(config.subjects or ())
+    return config.max_bytes, config.max_age, config.num_replicas, config.duplicate_window, config.discard, subjects
+
+
+def event_subject(partition: int) -> str:
+    """Where the events of a partition are."""
+    return f"events.{partition}"
 
 
 async def partitions_of(js: JetStreamContext, *, patience_seconds: float = 60.0) -> int:
@@ -140,3 +162,8 @@ async def partitions_of(js: JetStreamContext, *, patience_seconds: float = 60.0)
             if asyncio.get_running_loop().time() > deadline:
                 raise
             await asyncio.sleep(0.1)
+
+
+def rewritten_subject(decided_at_seconds: int) -> str:
+    """Where a bundle of decision records is stored that was written anew: by the hour of its first decision."""
+    return f"decisions.rewritten.{decided_at_seconds // 3_600}"

@@ -6,7 +6,7 @@ import asyncio
 import gc
 import os
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Protocol, TypeVar, cast
@@ -20,6 +20,7 @@ from wayline.settings import Settings, read
 
 S = TypeVar("S", bound=Settings)
 MiB = 1 << 20
+_CANCEL_AGAIN_SECONDS = 0.25
 log = logging.get("lifecycle")
 
 
@@ -202,3 +203,16 @@ def end_on_failure(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and task.exception():
         log.critical("task_failed", task=task.get_name(), exc_info=task.exception())
         os._exit(1)
+
+
+async def end_all(tasks: Collection[asyncio.Task[None]]) -> None:
+    """Cancel background tasks, and wait until each has ended.
+
+    Until Python 3.12 `asyncio.wait_for`, which clients of NATS use everywhere, may swallow a cancellation that comes
+    with its result; so whoever goes on is cancelled again.
+    """
+    left = set(tasks)
+    while left:
+        for task in left:
+            task.cancel()
+        left = (await asyncio.wait(left, timeout=_CANCEL_AGAIN_SECONDS))[1]

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 
 import structlog
 from structlog.processors import ExceptionRenderer
 from structlog.tracebacks import ExceptionDictTransformer
+
+_JSON = structlog.processors.JSONRenderer()
+_ADDRESS = re.compile(r"[^\s\"'<>@:/=,;()\[\]{}\\]+@[\w-]+(?:\.[\w-]+)+")
 
 
 def configure(service: str, level: str = "INFO", **facts: object) -> None:
@@ -30,7 +34,7 @@ def configure(service: str, level: str = "INFO", **facts: object) -> None:
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             # Without local variables: they hold events and profiles.
             ExceptionRenderer(ExceptionDictTransformer(show_locals=False)),
-            structlog.processors.JSONRenderer(),
+            render,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
         # A line in one write: several processes may share the file.
@@ -39,6 +43,12 @@ def configure(service: str, level: str = "INFO", **facts: object) -> None:
     )
     # Third-party libraries: warnings and worse, in the same stream.
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format='{"logger":"%(name)s","event":"%(message)s"}')
+
+
+def render(logger: object, method: str, event: structlog.typing.EventDict) -> str:
+    """The line as JSON, without e-mail addresses: a second line of defence, for errors that quote what was sent."""
+    line = str(_JSON(logger, method, event))
+    return _ADDRESS.sub("(address)", line) if "@" in line else line
 
 
 def get(name: str) -> structlog.typing.FilteringBoundLogger:

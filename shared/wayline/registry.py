@@ -15,7 +15,7 @@ from hashlib import sha256
 from google.protobuf.message import DecodeError
 from nats.js import JetStreamContext
 from nats.js.api import KeyValueConfig
-from nats.js.errors import KeyNotFoundError, KeyWrongLastSequenceError
+from nats.js.errors import BucketNotFoundError, KeyNotFoundError, KeyWrongLastSequenceError
 from nats.js.kv import KeyValue
 
 from wayline import logging
@@ -185,6 +185,22 @@ async def open_registry(js: JetStreamContext, *, replicas: int = 1, max_bytes: i
     """Open the registry, and create what is missing of it. `max_bytes` limits all ONNX files together."""
     entries = KeyValueConfig(bucket=REGISTRY_BUCKET, history=1, max_bytes=ENTRIES_MAX_BYTES, replicas=replicas)
     return Registry(await open_bucket(js, entries), await open_files(js, replicas=replicas, max_bytes=max_bytes))
+
+
+async def champions(js: JetStreamContext) -> dict[str, prediction_pb2.ModelManifest]:
+    """The manifest of each model's champion, by model; empty when there is no registry yet. Changes nothing.
+
+    Raises:
+        Poison: an entry cannot be read.
+        Retryable: NATS cannot be reached.
+    """
+    with reachable():
+        try:
+            entries = await snapshot(await js.key_value(REGISTRY_BUCKET))
+        except BucketNotFoundError:
+            return {}
+    models = [_decode(name, entry) for name, entry in entries.items()]
+    return {one.name: version_of(one, one.champion).manifest for one in models if one.champion}
 
 
 def _fitted(model: prediction_pb2.Model) -> tuple[prediction_pb2.Model, bytes]:

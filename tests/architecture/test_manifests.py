@@ -107,6 +107,25 @@ def test_nats_has_the_limits_of_a_local_installation(documents: dict[str, dict[s
     assert f"max_file_store: {MAX_STORE_BYTES}\n" in configuration
 
 
+@pytest.mark.skipif(not checker.shutil.which("kubectl"), reason="an overlay is rendered by kubectl")
+def test_several_profile_processes_share_a_database_and_a_key_and_keep_nothing_of_their_own():
+    (overlay,) = checker.OVERLAYS
+    rendered = {f"{one['kind']}/{one['metadata']['name']}": one for one in checker.documents(overlay)}
+    assert {name: checker.problem(document) for name, document in rendered.items()} == dict.fromkeys(rendered)
+    profile = rendered["StatefulSet/profile"]["spec"]
+    assert profile["replicas"] > 1
+    assert "volumeClaimTemplates" not in profile
+    container = profile["template"]["spec"]["containers"][0]
+    settings = importlib.import_module("wayline_profile.settings").ProfileSettings
+    named = {variable["name"] for variable in container["env"]}
+    assert named == {"WAYLINE_PROFILE_STORE", "WAYLINE_RECEIPT_KEY"}
+    assert named <= {f"WAYLINE_{field.upper()}" for field in settings.model_fields}
+    assert (
+        rendered["Service/profile"]["spec"]["selector"]
+        == rendered["PodDisruptionBudget/profile"]["spec"]["selector"]["matchLabels"]
+    )
+
+
 def test_images_carry_the_version_of_the_project(documents: dict[str, dict[str, Any]]):
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     kustomization = (ROOT / "deploy" / "k8s" / "base" / "kustomization.yaml").read_text()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 from tests.support.events import DAY_MS, NOON_MS, track
 
+from wayline.errors import Retryable
 from wayline.identity import identity_key
 from wayline.v1 import profile_pb2
 from wayline_profile.core.projector import Commit, TimelineRow
@@ -106,12 +108,22 @@ def test_a_profile_that_was_merged_away_is_gone(open_store: Open) -> None:
     assert [one.profile_id for one in store.profiles()] == [BOB.hex()]
 
 
+def test_an_identifier_that_leads_nowhere_any_more_is_unknown(open_store: Open) -> None:
+    store = open_store()
+    store.commit(a_commit(1))
+    store.commit(Commit(identities={ADA: None, BOB: ADA.hex()}, positions={0: 2}))
+    assert store.resolve([ADA, BOB]) == {BOB: ADA.hex()}
+
+
 def test_profiles_come_in_the_order_of_their_ids(open_store: Open) -> None:
     store = open_store()
     store.commit(a_commit(1, BOB, "m1"))
     store.commit(a_commit(2, ADA, "m2"))
     ids = [one.profile_id for one in store.profiles()]
     assert ids == sorted([ADA.hex(), BOB.hex()])
+    assert [one.profile_id for one in store.profiles(after=ids[0])] == ids[1:]
+    assert list(store.profiles(after=ids[1])) == []
+    assert [one.profile_id for one in store.profiles(after="00" * 16)] == ids
 
 
 def test_a_commit_that_goes_back_is_refused_whole(open_store: Open) -> None:
@@ -246,7 +258,7 @@ def test_records_of_other_kinds_come_with_the_commit_and_go_with_it(open_store: 
 def test_records_are_scanned_by_key_within_their_kind(open_store: Open) -> None:
     store = open_store()
     keys = [b"\0", b"\0\0", b"a", b"a\0", b"b", b"\xff", b"\xff\xff"]
-    store.commit(Commit(records={("m", key): key for key in keys} | {("l", b"x"): b"x", ("n", b"a"): b"y"}))
+    store.commit(Commit(records={**{("m", key): key for key in keys}, ("l", b"x"): b"x", ("n", b"a"): b"y"}))
     assert store.scan("m", at_most=100) == [(key, key) for key in keys]
     assert store.scan("m", after=b"a", at_most=2) == [(b"a\0", b"a\0"), (b"b", b"b")]
     assert store.scan("m", after=b"\xff\xff", at_most=5) == []
@@ -261,3 +273,120 @@ def test_a_commit_of_records_alone_moves_no_position(open_store: Open) -> None:
     assert store.positions() == {0: 5, 1: 5}
     store.commit(a_commit(6, message_id="m2"))
     assert open_store().positions() == {0: 6, 1: 6}
+
+
+def test_the_timelines_of_erased_keys_go_and_no_others(open_store: Open) -> None:
+    store = open_store()
+    rows = [a_row(key, NOON_MS + at, f"m{at}", at) for at, key in enumerate([ADA, BOB, ADA, BOB], start=1)]
+    store.commit(Commit(timeline=rows, identities={ADA: ADA.hex(), BOB: BOB.hex()}, positions={0: 4}))
+    store.commit(Commit(erased={ADA}, identities={ADA: None}, timeline=[a_row(ADA, NOON_MS, "m9", 9)]))
+    store = open_store()
+    assert [one.event.message_id for one in store.timeline([ADA, BOB], limit=9)] == ["m4", "m2", "m9"]
+    assert store.resolve([ADA, BOB]) == {BOB: BOB.hex()}
+
+
+def test_single_lines_go_from_a_timeline(open_store: Open) -> None:
+    store = open_store()
+    store.commit(Commit(timeline=[a_row(ADA, NOON_MS, "m1", 1), a_row(ADA, NOON_MS, "m2", 2)], positions={0: 2}))
+    store.commit(Commit(unfiled=[a_row(ADA, NOON_MS, "m1"), a_row(BOB, NOON_MS, "m2"), a_row(ADA, NOON_MS, "m3")]))
+    assert [one.event.message_id for one in open_store().timeline([ADA], limit=9)] == ["m2"]
+
+
+def test_compaction_keeps_what_was_not_deleted(open_store: Open) -> None:
+    store = open_store()
+    store.commit(a_commit(1))
+    store.commit(a_commit(2, BOB, "m2"))
+    store.commit(Commit(profiles={ADA.hex(): None}, erased={ADA}))
+    store.compact()
+    assert [one.event.message_id for one in store.timeline([ADA, BOB], limit=9)] == ["m2"]
+    assert list(store.get_many([ADA.hex(), BOB.hex()])) == [BOB.hex()]
+
+
+def test_closing_waits_for_a_compaction_and_none_begins_after_it(open_store: Open) -> None:
+    store = open_store()
+    for number in range(1, 21):
+        store.commit(a_commit(number, message_id=f"m{number}"))
+    with ThreadPoolExecutor(4) as threads:
+        under_way = [threads.submit(store.compact) for _ in range(4)]
+        store.close()
+        for one in under_way:  # each was either done before, or refused
+            if (error := one.exception()) is not None:
+                assert isinstance(error, Retryable)
+                assert "was closed" in str(error)
+    with pytest.raises(Retryable, match="was closed before it was compacted"):
+        store.compact()
+
+
+def test_events_are_read_by_key_and_oldest_first_a_page_at_a_time(open_store: Open) -> None:
+    store = open_store()
+    one, two = sorted([ADA, BOB])
+    places = [(two, 5, "e"), (one, -7, "a"), (two, -1, "c"), (one, 3, "b"), (two, 2, "d")]
+    rows = [a_row(key, at_ms, message_id, sequence) for sequence, (key, at_ms, message_id) in enumerate(places)]
+    store.commit(Commit(timeline=[*rows, a_row(identity_key("user_id", "eve"), 1, "z")], positions={0: 9}))
+    found = store.filed([two, one, two], at_most=100)
+    assert [(row.key, row.sequence) for row in found] == [(one, 1), (one, 3), (two, 2), (two, 4), (two, 0)]
+    assert [row.data for row in found[:2]] == [rows[1].data, rows[3].data]
+    paged, after = [], b""
+    while page := store.filed([one, two], after=after, at_most=2):
+        paged += page
+        after = page[-1].place
+    assert paged == found
+    assert store.filed([one], after=found[1].place, at_most=9) == []
+    assert store.filed([], at_most=9) == []
+
+
+def test_identity_keys_come_in_their_order_a_page_at_a_time(open_store: Open) -> None:
+    store = open_store()
+    keys = [b"\0" * 16, *sorted([ADA, BOB]), b"\xff" * 16]
+    store.commit(Commit(identities=dict.fromkeys(keys, ADA.hex()), positions={0: 1}))
+    assert store.identities(at_most=100) == [(key, ADA.hex()) for key in keys]
+    assert [key for key, _ in store.identities(after=keys[0], at_most=2)] == keys[1:3]
+    assert store.identities(after=keys[-1], at_most=2) == []
+
+
+def test_every_commit_has_a_greater_number_than_the_one_before_it(open_store: Open) -> None:
+    store = open_store()
+    first = store.commit(a_commit(1))
+    second = store.commit(Commit(records={("strand", b"a"): b"1"}))
+    assert 0 < first < second == store.version()
+    store = open_store()
+    assert store.version() == second
+    assert store.commit(a_commit(2, message_id="m2")) > second
+
+
+def test_profiles_are_found_by_any_of_their_identifiers(open_store: Open) -> None:
+    store = open_store()
+    store.commit(Commit(profiles={ADA.hex(): profile_of(ADA)}, identities={ADA: ADA.hex(), BOB: ADA.hex()}))
+    for keys in ([ADA], [BOB], [ADA, BOB, bytes(16)]):
+        assert store.profiles_of(keys) == {ADA.hex(): profile_of(ADA)}
+    assert store.profiles_of([bytes(16)]) == store.profiles_of([]) == {}
+
+
+def test_a_unit_of_work_reads_what_is_stored_and_writes_what_is_made_of_it(open_store: Open) -> None:
+    store = open_store()
+    store.commit(a_commit(1))
+    with store.begin() as unit:
+        assert unit.seen(["m1", "m2"]) == {"m1"}
+        assert unit.resolve([ADA, BOB]) == {ADA: ADA.hex()}
+        assert unit.records("strand", [b"a"]) == {}
+        profile = unit.get_many([ADA.hex(), BOB.hex()])[ADA.hex()]
+        profile.event_count += 1
+        assert unit.commit(Commit(profiles={ADA.hex(): profile}, positions={0: 2, 1: 2}, folded=1)) == store.version()
+    assert open_store().get_many([ADA.hex()])[ADA.hex()].event_count == 2
+
+
+def test_a_unit_of_work_that_is_given_up_changes_nothing(open_store: Open) -> None:
+    store = open_store()
+    with store.begin() as unit:
+        unit.resolve([ADA])
+    assert store.version() == 0
+    store.commit(a_commit(1))
+
+
+def test_partitions_that_are_taken_over_go_on_where_they_stand(open_store: Open) -> None:
+    store = open_store()
+    store.commit(a_commit(5))
+    store = open_store()
+    assert store.take_over([1, 2]) == {1: 5, 2: 0}
+    store.commit(Commit(positions={1: 6, 2: 6}))
+    assert store.positions() == {0: 5, 1: 6, 2: 6}

@@ -32,10 +32,18 @@ async def test_batch_counts_decisions() -> None:
     assert numbers(report, "decisions_per_s", "cold_decisions_per_s")["customers"] == 300
 
 
-async def test_collect_counts_what_is_accepted_and_what_is_folded() -> None:
-    report = await collect.bench(collect.CollectSize(seconds=20.0, most_events=4_000, visitors=100))
-    found = numbers(report, "accepted_per_s", "folded_per_s")
-    assert (found["events"], found["profiles"]) == (4_000, 100)
+@pytest.mark.parametrize("store", ["rocksdb", "postgresql"])
+async def test_collect_counts_what_is_accepted_and_folded_and_weighs_what_is_kept(store) -> None:
+    report = await collect.bench(
+        collect.CollectSize(store=store, seconds=20.0, most_events=4_000, visitors=100, cached_views=5_000)
+    )
+    found = numbers(
+        report,
+        *("accepted_per_s", "folded_per_s", "folded_per_cpu_s"),
+        *("disk_bytes_per_profile", "disk_bytes_per_event", "view_memory_bytes"),
+    )
+    assert (found["events"], found["profiles"], found["store"]) == (4_000, 100, store)
+    assert (found["traits"] >= 20, found["audiences"]) == (True, 5)
 
 
 async def test_freshness_finds_no_stale_decision() -> None:

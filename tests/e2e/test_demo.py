@@ -47,7 +47,7 @@ def test_after_consent_was_withdrawn_the_hero_is_what_everybody_sees_and_says_wh
     before, _, withdrawn = heroes(steps)
     assert withdrawn["actions"] == before["actions"]
     assert withdrawn["content"] == before["content"]
-    assert withdrawn["reasons"] == ["contextual: no consent for personalisation"]
+    assert withdrawn["reasons"] == ["contextual: no consent for personalisation: the customer said no"]
 
 
 def test_after_the_sign_in_an_email_offer_is_made_with_its_conditions(steps: list[dict[str, Any]]):

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from wayline.catalog.consent import Said
 from wayline.catalog.model import Catalog
 from wayline_decision.core.compile import compile_plan
 from wayline_decision.core.contact import Met
@@ -63,6 +64,7 @@ def a_question(
     slots: int | None = None,
     profile: Mapping[str, Any] | None = None,
     consents: Mapping[str, bool] | None = None,
+    said: Said | None = None,
     known: bool = True,
     reachable: bool = True,
     context: Mapping[str, Any] | None = None,
@@ -80,7 +82,7 @@ def a_question(
         known=Known(
             traits,
             plan.facts.FromString(traits.SerializeToString()),
-            dict(consents or {}),
+            said or Said(dict(consents or {})),
             contacts=contacts,
             timezone=timezone,
             lot=lot,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import Any, cast
 
@@ -60,6 +60,14 @@ class Profiles:
         return answer
 
 
+class Erased(set[bytes]):
+    """Identity keys of erased customers."""
+
+    def holds(self, keys: Collection[bytes]) -> bool:
+        """Whether one of them is among these."""
+        return not self.isdisjoint(keys)
+
+
 class Shop:
     """An engine with all that is around it. Views are not cached: each request sees what the test has set."""
 
@@ -76,9 +84,9 @@ class Shop:
         views = ViewCache(
             cast(profile_pb2_grpc.ProfileServiceStub, self.profiles), size=0, timeout_seconds=1.0, now_ms=lambda: 0
         )
-        self.engine = Engine(
-            views, self._records, Ledger(budgets=budgets, told=self._events, partitions=PARTITIONS), clock=clock
-        )
+        self.erased = Erased()
+        ledger = Ledger(budgets=budgets, told=self._events, partitions=PARTITIONS)
+        self.engine = Engine(views, self._records, ledger, clock=clock, suppressed=self.erased)
         self.engine.use(fitted(plan, {}, {}) if state is None else state)
 
     def knows(

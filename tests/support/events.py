@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import count
 from typing import Any
 
+from wayline.identity import identity_key
 from wayline.v1 import events_pb2
 
 NOON_MS = 1_790_000_000_000
@@ -71,6 +72,28 @@ def page(name: str = "", properties: dict[str, Any] | None = None, *, user: str 
     event = _event(events_pb2.EVENT_TYPE_PAGE, user, "", at_ms, "", None)
     event.name = name
     event.properties.update(properties or {})
+    return event
+
+
+def ruling(
+    one: tuple[str, str], other: tuple[str, str], *, apart: bool, at_ms: int = NOON_MS, message_id: str = ""
+) -> Event:
+    """Staff say of two identifiers, kind and value, whether they are two customers."""
+    event = _control(events_pb2.EVENT_TYPE_RULING, at_ms, message_id)
+    event.ruling.one, event.ruling.other, event.ruling.apart = identity_key(*one), identity_key(*other), apart
+    return event
+
+
+def restriction(one: tuple[str, str], *, restricted: bool, at_ms: int = NOON_MS, message_id: str = "") -> Event:
+    """Whether the data of who has an identifier may be used."""
+    event = _control(events_pb2.EVENT_TYPE_RESTRICTION, at_ms, message_id)
+    event.restriction.identity_key, event.restriction.restricted = identity_key(*one), restricted
+    return event
+
+
+def _control(kind: events_pb2.EventType, at_ms: int, message_id: str) -> Event:
+    event = _event(kind, "", "", at_ms, message_id, None)
+    event.ClearField("anonymous_id")
     return event
 
 

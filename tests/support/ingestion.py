@@ -20,6 +20,7 @@ async def running_ingestion(nats_url: str, **settings: Any) -> AsyncIterator[grp
         "ingestion_port": free_port(),
         "events_max_bytes": 64 << 20,
         "dead_letters_max_bytes": 16 << 20,
+        "quality_max_bytes": 16 << 20,
         "shutdown_grace_seconds": 0.5,
         **settings,
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import socket
 import subprocess
@@ -64,6 +65,12 @@ class NatsServer:
             self._process.kill()
             self._process.wait()
             self._process = None
+
+    def forget(self, stream: str) -> None:
+        """Remove what a deleted stream has left. A write that was under way when it was deleted may put its messages
+        back into its directory, and the next stream of that name would hold them.
+        """
+        shutil.rmtree(self._directory / "jetstream" / "$G" / "streams" / stream, ignore_errors=True)
 
     def pause(self) -> None:
         """Keep the connections open but answer nothing (SIGSTOP)."""

@@ -43,3 +43,8 @@ def expiry_after(trait: Mapping[str, Any], events: Iterable[events_pb2.Event], n
     """From when on the trait's value may differ without an event; 0: never."""
     reading = a_reading(it=trait)
     return values_of(folded(events, reading), reading, now_ms)[1]
+
+
+def state_of(profile: profile_pb2.Profile, reading: Reading, trait: str = "it") -> profile_pb2.TraitState:
+    """What a profile keeps of a trait."""
+    return profile.states[reading.definitions.keys[trait]]

@@ -62,7 +62,7 @@ async def _until_read(address: str, customer: events_pb2.Identifier, catalog: Ca
                 if error.code() == grpc.StatusCode.NOT_FOUND:
                     raise Retryable("the first event is not folded yet") from error
                 raise
-            if set(response.values.fields) != set(catalog.traits):
+            if set(response.values.fields) != set(catalog.effective_traits()):
                 raise Retryable("profiles are still read by the former catalogue")
 
         await client.patiently(read)

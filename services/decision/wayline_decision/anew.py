@@ -9,13 +9,13 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple, NoReturn
 
 from wayline.v1 import decision_pb2
+from wayline_decision.case import Case, case_of
 from wayline_decision.codec import read_request
 from wayline_decision.core.decide import decide
 from wayline_decision.core.decision import Decision, Limits
 from wayline_decision.core.experiments import AS_EVERYBODY
 from wayline_decision.core.plan import Plan
 from wayline_decision.core.score import Models
-from wayline_decision.engine import Case, case_of
 from wayline_decision.fallback import FellBack, reason_of
 from wayline_decision.states import State
 from wayline_decision.views import Entry, met_of

@@ -10,16 +10,26 @@ import grpc
 from nats.aio.msg import Msg
 
 from wayline import logging
-from wayline.bus import DECISION_SUBJECT, DECISIONS, VIEW_SUBJECT, StreamSpec, connect, ensure_stream, partitions_of
+from wayline.bus import (
+    DECISION_SUBJECT,
+    DECISIONS,
+    REWRITTEN_SUBJECTS,
+    VIEW_SUBJECT,
+    StreamSpec,
+    connect,
+    ensure_stream,
+    partitions_of,
+)
 from wayline.catalog.rules import RuleError
 from wayline.catalog.schema import SchemaError
 from wayline.catalog.store import CatalogStore, open_store
 from wayline.catalog.variants import Variant
 from wayline.errors import WaylineError
-from wayline.lifecycle import Health, MiB, end_on_failure, thread_server
+from wayline.lifecycle import Health, MiB, end_all, end_on_failure, thread_server
 from wayline.pool import ElasticPool
 from wayline.publish import AckedPublisher
 from wayline.registry import Registry, open_registry
+from wayline.suppression import Suppressed, open_suppressions
 from wayline.v1 import profile_pb2, profile_pb2_grpc
 from wayline_decision.announce import Announcer
 from wayline_decision.breaker import Breaker, Change, Position
@@ -74,6 +84,7 @@ async def build(settings: DecisionSettings) -> AsyncIterator[None]:
             StreamSpec(
                 name=DECISIONS,
                 subject=DECISION_SUBJECT,
+                also=(REWRITTEN_SUBJECTS,),
                 max_bytes=settings.decisions_max_bytes,
                 max_age_seconds=settings.decisions_max_age_days * 86_400,
             ),
@@ -91,6 +102,8 @@ async def build(settings: DecisionSettings) -> AsyncIterator[None]:
         records = RecordLog(publisher, max_bytes=settings.record_buffer_bytes)
         told = told_log(publisher, max_bytes=settings.record_buffer_bytes)
         await asyncio.to_thread(lambda: NOISE.bank)  # some 50 ms, which no request should wait for
+        suppressed = Suppressed(await open_suppressions(js, replicas=settings.replicas))
+        await suppressed.load()  # before the first decision: nothing of whoever was erased is recorded again
         reservations = Reservations()
         announcer = Announcer(nc, reservations)
         await announcer.listen()
@@ -107,6 +120,7 @@ async def build(settings: DecisionSettings) -> AsyncIterator[None]:
             waiting=pool.waiting,
             breaker=Breaker(settings.breaker, report=_report),
             budget_seconds=settings.decision_budget_seconds,
+            suppressed=suppressed,
         )
         replayer = Replayer(js, catalogs, registry)
         handlers = DecisionHandlers(engine, replayer, asyncio.get_running_loop(), pool.waiting)
@@ -116,6 +130,7 @@ async def build(settings: DecisionSettings) -> AsyncIterator[None]:
             asyncio.create_task(told.run(), name="told"),
             asyncio.create_task(budgets.run(), name="budgets"),
             asyncio.create_task(announcer.run(), name="announcer"),
+            asyncio.create_task(suppressed.run(), name="suppressions"),
             asyncio.create_task(follower.follow_catalog(catalogs), name="catalog"),
             asyncio.create_task(follower.follow_models(registry), name="models"),
         ]
@@ -138,9 +153,7 @@ async def build(settings: DecisionSettings) -> AsyncIterator[None]:
             if seat is not None:
                 await seat.serves()
             yield
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end_all(tasks)
         await asyncio.gather(*(one.flush(settings.shutdown_grace_seconds) for one in (records, told, budgets)))
         await announcer.flush()
     channel.close()

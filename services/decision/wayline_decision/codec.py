@@ -80,7 +80,7 @@ def read_request(
     Raises:
         InvalidField: names the field and what was expected.
     """
-    key = check_identifier(request.customer, f"{prefix}customer")
+    key = check_identifier(request.customer, f"{prefix}customer", plan.catalog.identifiers)
     if not 1 <= len(request.placements) <= MAX_PLACEMENTS:
         raise InvalidField(f"{prefix}placements", f"expected 1 to {MAX_PLACEMENTS}, got {len(request.placements)}")
     placements: dict[str, tuple[PlacementPlan, int]] = {}

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from wayline.errors import InvalidField
 from wayline.v1 import decision_pb2
 from wayline_decision.anew import limits_of, time_of
+from wayline_decision.case import case_of
 from wayline_decision.chances import chances_in_hindsight, recorded_chances
 from wayline_decision.codec import read_request
 from wayline_decision.core.changes import Changes, Pick, Place
@@ -20,7 +21,6 @@ from wayline_decision.core.evidence import SILENCE, Evidence
 from wayline_decision.core.odds import first_slot_distribution
 from wayline_decision.core.plan import Plan
 from wayline_decision.core.ranking import ranking_chance
-from wayline_decision.engine import case_of
 from wayline_decision.fallback import reason_of
 from wayline_decision.past import Past
 from wayline_decision.states import State

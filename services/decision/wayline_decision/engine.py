@@ -5,29 +5,27 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
 from datetime import UTC, datetime
-from typing import NamedTuple, NoReturn, TypeVar
+from typing import Protocol, TypeVar
 
 from google.protobuf.message import DecodeError, Message
 
-from wayline.catalog.variants import AS_IS
 from wayline.errors import InvalidField, LimitExceeded, Retryable
 from wayline.v1 import decision_pb2
 from wayline_decision.breaker import REFUSED, Breaker
+from wayline_decision.case import Case, case_of, prepared_of, without_models
 from wayline_decision.codec import Asked, read_request
-from wayline_decision.core.decide import conclude, prepare
-from wayline_decision.core.decision import Prepared, Question
-from wayline_decision.core.experiments import AS_EVERYBODY, Assignment
+from wayline_decision.core.decide import conclude
+from wayline_decision.core.decision import Prepared
 from wayline_decision.core.timetable import milliseconds
 from wayline_decision.deadline import Deadline
 from wayline_decision.fallback import BREAKER_OPEN, OUT_OF_TIME, FellBack
 from wayline_decision.ledger import Customer, Ledger
 from wayline_decision.records import RecordLog
-from wayline_decision.states import State, variant_of
-from wayline_decision.views import Entry, ViewCache
+from wayline_decision.states import State
+from wayline_decision.views import ViewCache
 from wayline_decision.wire import Particulars, Written, batch_response
 
 AT_LEAST_SECONDS = 2.0
@@ -45,23 +43,14 @@ _SHORT_WAIT_SECONDS = 0.02
 M = TypeVar("M", bound=Message)
 
 
-class Case(NamedTuple):
-    """A request with what is known of its customer, and the state that decides it."""
+class Suppressed(Protocol):
+    """The identity keys of erased customers."""
 
-    state: State
-    asked: Asked
-    entry: Entry | None
-    reachable: bool
-    lot: bytes
-    assignment: Assignment
+    def __len__(self) -> int:
+        """How many there are."""
 
-    def question(self, seed: int, recorded: bytes | None = None) -> Question:
-        """What the core is asked; `recorded` has the propensities of a record that is decided anew."""
-        known = self.entry.known(self.state.plan) if self.entry else None
-        asked = self.asked
-        return Question(
-            asked.placements, asked.situation, known, self.reachable, self.lot, self.assignment, seed, recorded
-        )
+    def holds(self, keys: Collection[bytes]) -> bool:
+        """Whether one of `keys` is among them."""
 
 
 def now_utc() -> datetime:
@@ -83,6 +72,7 @@ class Engine:
         breaker: Breaker | None = None,
         budget_seconds: float = BUDGET_SECONDS,
         monotonic: Callable[[], float] = time.monotonic,
+        suppressed: Suppressed | None = None,
     ) -> None:
         """Begin without a state: decisions wait for the first catalogue.
 
@@ -95,6 +85,8 @@ class Engine:
             breaker: is told of decisions that came too late; None: one with the usual limits.
             budget_seconds: later than that is too late, whatever the caller's deadline.
             monotonic: by which deadlines are.
+            suppressed: whose decisions are made as for strangers, and are neither recorded nor told to anybody. It may
+                grow and shrink meanwhile; None: nobody's.
         """
         self._views = views
         self._records = records
@@ -104,6 +96,7 @@ class Engine:
         self._breaker = Breaker() if breaker is None else breaker
         self._budget_seconds = budget_seconds
         self._monotonic = monotonic
+        self._suppressed = suppressed
         self._typical_seconds = 0.0
         """What a decision takes of late, once it is its turn."""
         self._state: State | None = None
@@ -150,8 +143,11 @@ class Engine:
         breached = True  # a defect counts as one
         try:
             stale = bool(asked.request.at_least) and not self._await_events([asked], deadline)
-            looked = self._views.get((asked.key,), deadline.patience())
-            case = case_of(state, asked, looked.entries.get(asked.key), reachable=looked.reachable)
+            if self._is_erased(asked):
+                case = case_of(state, asked, None, reachable=True)
+            else:
+                looked = self._views.get((asked.key,), deadline.patience())
+                case = case_of(state, asked, looked.entries.get(asked.key), reachable=looked.reachable)
             answer = self._answer_in_time(case, deadline, stale=stale)
             if answer is None:
                 answer = self._fall_back(state, asked, OUT_OF_TIME, stale=stale)
@@ -207,9 +203,15 @@ class Engine:
                 errors[position] = str(error)
         waiting = [one for one in asked if one.request.at_least]
         stale = bool(waiting) and not self._await_events(waiting, deadline)
-        looked = self._views.get([one.key for one in asked], deadline.patience())
+        erased = {one.key for one in asked if self._is_erased(one)}
+        looked = self._views.get([one.key for one in asked if one.key not in erased], deadline.patience())
         cases = [
-            case_of(state, one, looked.entries.get(one.key), reachable=one.key in looked.entries or looked.reachable)
+            case_of(
+                state,
+                one,
+                looked.entries.get(one.key),
+                reachable=one.key in erased or one.key in looked.entries or looked.reachable,
+            )
             for one in asked
         ]
         answers: list[bytes] = []
@@ -234,7 +236,7 @@ class Engine:
         seeds = [random.getrandbits(_SEED_BITS) for _ in cases]
         return [
             self._conclude(case, one, seed, now, stale=stale and bool(case.asked.request.at_least))
-            for case, one, seed in zip(cases, _prepared(cases, seeds, now), seeds, strict=True)
+            for case, one, seed in zip(cases, prepared_of(cases, seeds, now), seeds, strict=True)
         ]
 
     def _conclude(self, case: Case, prepared: Prepared, seed: int, now: datetime, *, stale: bool) -> bytes:
@@ -244,18 +246,25 @@ class Engine:
         limits, exhausted = self._ledger.limits(plan, customer, prepared.question.known, now)
         decision = conclude(plan, case.state.models, prepared, now, limits)
         decision_id = _decision_id(now)
-        self._ledger.take(plan, case.state.counted, customer, decision, decision_id, now)
-        view = case.entry.encoded if case.entry else b""
-        particulars = Particulars(decision_id, asked.data, view, seed, now, stale, exhausted, limits.reserved)
         writer = case.state.writer
-        self._records.append(Written(writer, particulars, decision))
+        if not self._is_erased(asked):
+            self._ledger.take(plan, case.state.counted, customer, decision, decision_id, now)
+            view = case.entry.encoded if case.entry else b""
+            particulars = Particulars(decision_id, asked.data, view, seed, now, stale, exhausted, limits.reserved)
+            self._records.append(Written(writer, particulars, decision))
         return writer.response(decision_id, decision, asked.situation.warnings, stale=stale, explain=request.explain)
 
     def _fall_back(self, state: State, asked: Asked, reason: str, *, stale: bool) -> bytes:
         now = self._clock()
         fell_back = FellBack(state.plan, asked, _decision_id(now), now, stale, reason)
-        self._records.append(fell_back)
+        if not self._is_erased(asked):
+            self._records.append(fell_back)
         return fell_back.response().SerializeToString()
+
+    def _is_erased(self, asked: Asked) -> bool:
+        """Asked anew before each step, since the customer may be erased between two of them."""
+        suppressed = self._suppressed
+        return suppressed is not None and bool(len(suppressed)) and suppressed.holds((asked.key,))
 
     def _wait_for_turn(self, deadline: Deadline) -> bool:
         """Whether the turn came in time; then the caller gives it back."""
@@ -276,64 +285,6 @@ class Engine:
             arrived = self._views.wait_for(tokens, max(0.0, min(AT_LEAST_SECONDS, deadline.patience_for_events())))
         deadline.waited_seconds = self._monotonic() - begun
         return arrived
-
-
-def case_of(state: State, asked: Asked, entry: Entry | None, *, reachable: bool) -> Case:
-    """Draw the lots of experiments, and see which state decides then."""
-    plan = state.plan
-    lot = (entry.lot if entry else b"") or asked.key
-    if plan.experiments.empty:
-        return Case(state, asked, entry, reachable, lot, AS_EVERYBODY)
-    assignment = plan.experiments.assign(lot, [one.id for one, _ in asked.placements])
-    wanted = variant_of(assignment)
-    if wanted == AS_IS:
-        return Case(state, asked, entry, reachable, lot, assignment)
-    variant = state.variants.get(wanted)
-    try:
-        if variant is None:
-            raise InvalidField("catalog", "the revision that an arm names is not there")
-        asked = read_request(asked.request, asked.data, variant.plan, variant.situations)
-    except InvalidField:
-        # Another revision may lack the placement, or declare the context in another way. Who gets what everybody gets
-        # must not count as a customer of the arm.
-        return Case(state, asked, entry, reachable, lot, replace(assignment, arms=(), control=None))
-    # Rows of the variant's catalogue have other numbers.
-    withheld = variant.plan.experiments.assign(lot, ()).withheld
-    return Case(variant, asked, entry, reachable, lot, replace(assignment, withheld=withheld))
-
-
-def without_models(case: Case) -> Case:
-    """The same, with all models failing for lack of time, unless what they say of the customer is at hand."""
-    models = case.state.models
-    if not models.in_use:
-        return case
-    standing = case.entry.known(case.state.plan).standing if case.entry else None
-    if standing is not None and standing.models is models:
-        return case
-    in_use = tuple(replace(one, encode=_out_of_time) for one in models.in_use)
-    return case._replace(state=replace(case.state, models=models._replace(in_use=in_use)))
-
-
-class OutOfTime(Exception):
-    """The caller's deadline is too near for a model. Notes of decisions name it."""
-
-
-def _out_of_time(*_: object) -> NoReturn:
-    raise OutOfTime
-
-
-def _prepared(cases: Sequence[Case], seeds: Sequence[int], now: datetime) -> list[Prepared]:
-    """The cases' questions, scored: those of one state at once."""
-    questions = [case.question(seed) for case, seed in zip(cases, seeds, strict=True)]
-    first = cases[0].state
-    if len(cases) == 1 or all(case.state is first for case in cases):
-        return prepare(first.plan, first.models, questions, [now] * len(cases))
-    found: dict[int, Prepared] = {}
-    for state in {id(case.state): case.state for case in cases}.values():
-        places = [at for at, case in enumerate(cases) if case.state is state]
-        prepared = prepare(state.plan, state.models, [questions[at] for at in places], [now] * len(places))
-        found.update(zip(places, prepared, strict=True))
-    return [found[at] for at in range(len(cases))]
 
 
 def _parse(kind: type[M], data: bytes) -> M:

@@ -11,6 +11,7 @@ from google.protobuf import struct_pb2
 from wayline.publish import Message
 from wayline.v1 import decision_pb2
 from wayline_decision.codec import Asked
+from wayline_decision.core.consent import denied
 from wayline_decision.core.plan import PlacementPlan, Plan
 
 BREAKER_OPEN = "the breaker is open: too many of the last decisions took too long or missed their deadline"
@@ -63,8 +64,9 @@ class FellBack(NamedTuple):
     def _silence(self, placement: PlacementPlan) -> str:
         """Why not even a fallback goes out; empty: it does."""
         plan = self.plan
-        if not plan.catalog.allows(placement.purpose, {}):
-            return f"silence: no consent for {placement.purpose}"
+        refused = denied(plan, None, placement, reachable=False)
+        if refused is not None:
+            return f"silence: {refused.reason}"
         if not plan.schedule.empty and placement.channel in plan.schedule.judge(self.now, "").quiet:
             return f"silence: quiet hours of {placement.channel}"
         return ""

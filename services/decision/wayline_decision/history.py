@@ -14,12 +14,13 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from nats.js.errors import APIError, NotFoundError
 
 from wayline import logging
-from wayline.bus import DECISION_SUBJECT, DECISIONS, EVENT_SUBJECTS, EVENTS
+from wayline.bus import DECISIONS, EVENT_SUBJECTS, EVENTS
 from wayline.errors import NotFound, Retryable
 from wayline.v1 import decision_pb2, events_pb2
 
 _BUNDLES = 8  # half a MiB each
 _EVENTS = 500
+_ALL = ">"
 _PATIENCE_SECONDS = 10.0
 _IDLE_SECONDS = 60.0
 Progress = Callable[[int, int], None]
@@ -56,13 +57,14 @@ async def decisions(
 ) -> AsyncGenerator[decision_pb2.DecisionRecord]:
     """The records of all decisions from `since` until now, in the order in which they were published.
 
-    A bundle that cannot be read is logged and left out.
+    Bundles that were written anew, without the decisions for a customer who was erased, come where they are now. A
+    bundle that cannot be read is logged and left out.
 
     Raises:
         NotFound: nothing was ever recorded.
         Retryable: NATS cannot be reached.
     """
-    async for message in _messages(js, DECISIONS, DECISION_SUBJECT, since, _BUNDLES, progress):
+    async for message in _messages(js, DECISIONS, _ALL, since, _BUNDLES, progress):
         try:
             bundle = decision_pb2.DecisionRecordBundle.FromString(message.data)
         except DecodeError:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from wayline import logging
+from wayline.catalog.uses import refused_inputs
 from wayline.errors import WaylineError
 from wayline.registry import Registry
 from wayline.scoring import InputEncoder, Scorer
@@ -15,6 +16,7 @@ from wayline_decision.core.plan import Plan
 from wayline_decision.core.score import ModelInUse, Models, model_in_use, models_for
 
 log = logging.get("models")
+_SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +67,18 @@ async def load(registry: Registry, name: str, version: int) -> Loaded:
 
 
 def fit(plan: Plan, champions: Mapping[str, Loaded]) -> Models:
-    """The models that the plan's actions ask for. One that does not fit is logged; its actions use the base rate."""
+    """The models that the plan's actions ask for.
+
+    One that does not fit, or reads what its purposes may not use, is logged; its actions use the base rate.
+    """
     fitted: list[ModelInUse] = []
     for name in sorted(plan.models):
         loaded = champions.get(name)
         if loaded is None:
             log.warning("model_missing", model=name)
+            continue
+        if refused := refused_inputs(plan.catalog, name, loaded.manifest):
+            log.error("model_may_not_be_used", model=name, version=loaded.version, error="; ".join(refused[:_SHOWN]))
             continue
         try:
             encoder = InputEncoder(loaded.manifest, plan.schema, plan.compiler)

@@ -9,7 +9,7 @@ import nats.errors
 from nats.js import JetStreamContext
 from nats.js.errors import APIError
 
-from wayline.bus import DECISION_SUBJECT, DECISIONS
+from wayline.bus import DECISION_SUBJECT, DECISIONS, rewritten_subject
 from wayline.catalog.store import CatalogStore
 from wayline.errors import InvalidField, NotFound, Retryable
 from wayline.registry import Registry
@@ -55,23 +55,39 @@ class Replayer:
     async def find(self, decision_id: str) -> decision_pb2.DecisionRecord:
         """The record of a decision: its id says when it was made, and records arrive within moments of that.
 
+        Its bundle may have been written anew since, without the decisions for a customer who was erased: then its
+        subject says the hour of its first decision.
+
         Raises: see `explain`.
         """
         made = _made_at(decision_id)
-        subscription = await stored_since(self._js, DECISIONS, DECISION_SUBJECT, made, _IDLE_SECONDS)
+        record = await self._find(decision_id, DECISION_SUBJECT, made, made + _LATEST)
+        near = (made + _LATEST, made, made - timedelta(hours=1))
+        for subject in dict.fromkeys(rewritten_subject(int(at.timestamp())) for at in near):
+            record = record or await self._find(decision_id, subject, made, None)
+        if record is None:
+            raise _not_found(decision_id)
+        return record
+
+    async def _find(
+        self, decision_id: str, subject: str, since: datetime, until: datetime | None
+    ) -> decision_pb2.DecisionRecord | None:
+        subscription = await stored_since(self._js, DECISIONS, subject, since, _IDLE_SECONDS)
         try:
+            if until is None and not (await subscription.consumer_info()).num_pending:
+                return None
             while True:
                 try:
                     messages = await subscription.fetch(_FETCH, timeout=0.5)
                 except (TimeoutError, nats.errors.TimeoutError):
-                    raise _not_found(decision_id) from None
+                    return None
                 for message in messages:
                     if decision_id.encode() in message.data:
                         for record in decision_pb2.DecisionRecordBundle.FromString(message.data).records:
                             if record.decision_id == decision_id:
                                 return record
-                if messages[-1].metadata.timestamp.astimezone(UTC) > made + _LATEST:
-                    raise _not_found(decision_id)
+                if until is not None and messages[-1].metadata.timestamp.astimezone(UTC) > until:
+                    return None
         finally:
             await subscription.unsubscribe()
 

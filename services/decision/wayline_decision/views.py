@@ -12,6 +12,7 @@ from typing import NamedTuple
 import grpc
 
 from wayline import logging
+from wayline.catalog.consent import Said
 from wayline.v1 import events_pb2, profile_pb2, profile_pb2_grpc
 from wayline_decision.core.contact import Met
 from wayline_decision.core.known import Known
@@ -21,6 +22,8 @@ from wayline_decision.deadline import WORTH_ASKING_SECONDS
 log = logging.get("views")
 
 MAX_KEYS = 2_000
+MAX_FEEDS = 1_000
+_NEWER_THAN_ALL = 1 << 63
 _REPORT_EVERY_MS = 1_000
 _SECONDS_PER_KEY = 0.001
 """A batch may take longer than one customer: ten times what the profile service needs for a view."""
@@ -50,13 +53,26 @@ class Entry:
         """The view as a plan reads it. Requests of another plan meanwhile do not mix: the memo is swapped whole."""
         memo = self._memo
         if memo is None or memo[0] is not plan:
-            view = self.view
-            traits, facts = plan.schema.traits.FromString(view.traits), plan.facts.FromString(view.traits)
-            facts.DiscardUnknownFields()
-            contacts = () if plan.contact.empty else tuple(met_of(one) for one in view.contacts)
-            known = Known(traits, facts, dict(view.consents), contacts=contacts, timezone=view.timezone, lot=view.lot)
-            self._memo = memo = (plan, known)
+            self._memo = memo = (plan, known_of(self.view, plan))
         return memo[1]
+
+
+def _apart(view: profile_pb2.CustomerView) -> profile_pb2.CustomerView:
+    """A copy: a view inside a larger message keeps all of that in memory, some 200 KB for each view of the feed."""
+    copy = profile_pb2.CustomerView()
+    copy.CopyFrom(view)
+    return copy
+
+
+def known_of(view: profile_pb2.CustomerView, plan: Plan) -> Known:
+    """A view as a plan reads it. Under restriction nothing is read but that, and the lot by which it is repeatable."""
+    said = Said(dict(view.consents), view.region, view.opted_out, view.restricted)
+    if view.restricted:
+        return Known(plan.schema.traits(), plan.facts(), said, lot=view.lot)
+    traits, facts = plan.schema.traits.FromString(view.traits), plan.facts.FromString(view.traits)
+    facts.DiscardUnknownFields()
+    contacts = () if plan.contact.empty else tuple(met_of(one) for one in view.contacts)
+    return Known(traits, facts, said, contacts=contacts, timezone=view.timezone, lot=view.lot)
 
 
 def met_of(contact: profile_pb2.Contact) -> Met:
@@ -74,8 +90,11 @@ class Looked(NamedTuple):
 class ViewCache:
     """Views by identity key, least recently used first out.
 
-    The feed applies newer versions of what is held; what is not held is asked for by gRPC. Whatever casts doubt on
-    the feed (a gap, a new feed, a lost connection) empties the cache. Threads: requests read, the feed writes.
+    Feeds apply newer versions of what is held; what is not held is asked for by gRPC. There is one feed for each
+    process of the profile service, and each brings the watermarks of its own partitions, after the views that go with
+    them. Whatever casts doubt on one of them (a gap, a new feed, a lost connection) empties the cache. A partition that
+    changes hands comes with a new feed: its former owner may have died between a commit and its views. Threads:
+    requests read, the feed writes.
     """
 
     def __init__(
@@ -99,7 +118,8 @@ class ViewCache:
         self._watermarks: dict[int, int] = {}
         self._asked: dict[bytes, list[int]] = {}
         """Keys that are being asked for right now: how many ask, and the newest version the feed has shown since."""
-        self._feed: tuple[str, int] = ("", 0)
+        self._feeds: OrderedDict[str, int] = OrderedDict()
+        """Each feed, least recently heard first, to the number of its latest message."""
         self._generation = 0
         self._following = False
         self._reported_ms = 0
@@ -111,18 +131,24 @@ class ViewCache:
             self._empty("connected" if following else "disconnected")
 
     def apply(self, update: profile_pb2.ViewUpdate) -> None:
-        """Take up one message of the feed."""
+        """Take up one message of a feed."""
         with self._lock:
-            feed, number = self._feed
-            if update.feed_id != feed or update.number != number + 1:
-                if feed:
-                    self._empty("gap" if update.feed_id == feed else "new feed")
+            number = self._feeds.pop(update.feed_id, None)
+            if number is None or update.number != number + 1:
+                self._empty("new feed" if number is None else "gap")
                 self._watermarks.clear()
-            self._feed = (update.feed_id, update.number)
+            self._feeds[update.feed_id] = update.number
+            if len(self._feeds) > MAX_FEEDS:
+                self._feeds.popitem(last=False)  # were it heard again, it would be new, and empty the cache
             for view in update.views:
                 self._apply_view(view)
+            for key in update.erased:
+                self._entries.pop(key, None)
+                if key in self._asked:  # what is on its way must not stay
+                    self._asked[key][1] = _NEWER_THAN_ALL
             for token in update.watermarks:
-                self._watermarks[token.partition] = token.sequence
+                # Of a partition that changed hands two may tell, and their messages come in any order.
+                self._watermarks[token.partition] = max(self._watermarks.get(token.partition, 0), token.sequence)
             if update.watermarks:
                 self._advanced.notify_all()
 
@@ -186,16 +212,13 @@ class ViewCache:
             keep = generation == self._generation and self._following
             wanted = set(keys)
             for view in response.views:
-                entry = Entry(view)
+                entry = Entry(view if len(response.views) == 1 else _apart(view))
                 for key in view.identity_keys:
                     if key in wanted:
                         found[key] = entry
                         # The feed may have shown a newer one while we asked: then this one must not stay.
                         if keep and view.version >= seen[key]:
                             self._hold(key, entry)
-            if keep:
-                for token in response.watermarks:
-                    self._watermarks[token.partition] = max(self._watermarks.get(token.partition, 0), token.sequence)
         return True
 
     def _report_unreachable(self, error: grpc.RpcError) -> None:
@@ -219,7 +242,7 @@ class ViewCache:
                 self._asked[key][1] = max(self._asked[key][1], view.version)
             held = self._entries.get(key)
             if held is not None and held.view.version <= view.version:
-                entry = entry or Entry(view)
+                entry = entry or Entry(_apart(view))
                 self._entries[key] = entry
 
     def _hold(self, key: bytes, entry: Entry) -> None:

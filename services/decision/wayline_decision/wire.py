@@ -17,6 +17,7 @@ from google.protobuf.message import Message
 
 from wayline import publish
 from wayline.v1 import decision_pb2, profile_pb2
+from wayline_decision.core.consent import Denied, consent_standing
 from wayline_decision.core.contact import Met
 from wayline_decision.core.decision import Chosen, Decision, Filled, Personalisation
 from wayline_decision.core.experiments import AS_EVERYBODY
@@ -33,7 +34,6 @@ _TYPES = {
 }
 _NOTES = {
     Personalisation.UNKNOWN_CUSTOMER: "contextual: the customer is not known",
-    Personalisation.NO_CONSENT: "contextual: no consent for {}",
     Personalisation.UNAVAILABLE: "contextual: the profile could not be read in time",
 }
 _STAGE = {one: getattr(decision_pb2, f"STAGE_{one.name}") for one in Stage}
@@ -166,9 +166,7 @@ class Writer:
         self._record_heads = {
             mode: _RECORD_MODE + varint(_PERSONALISATION[mode]) + head + _RECORD_SEED for mode in Personalisation
         }
-        self._notes = {
-            mode: sized(_REASONS, note.format(plan.catalog.personalisation).encode()) for mode, note in _NOTES.items()
-        }
+        self._notes = {mode: sized(_REASONS, note.encode()) for mode, note in _NOTES.items()}
 
     def response(
         self, decision_id: str, decision: Decision, warnings: Sequence[str], *, stale: bool, explain: bool
@@ -211,7 +209,7 @@ class Writer:
         for rank, chosen in enumerate(filled.chosen, start=1):
             parts.append(sized(_SELECTIONS, self._selection(rank, chosen)))
         # Content for a place that stays empty. Where the channel itself is not allowed, nothing goes out at all.
-        if not filled.chosen and not filled.denied_purpose and not filled.quiet and name in self._fallbacks:
+        if not filled.chosen and not filled.denied and not filled.quiet and name in self._fallbacks:
             parts.append(self._fallbacks[name])
         parts += self._reasons(filled, decision)
         if explain:
@@ -231,13 +229,22 @@ class Writer:
         return b"".join(parts)
 
     def _reasons(self, filled: Filled, decision: Decision) -> list[bytes]:
-        if filled.denied_purpose:
-            return [sized(_REASONS, f"silence: no consent for {filled.denied_purpose}".encode())]
-        reasons = [self._notes[decision.personalisation]] if decision.personalisation in self._notes else []
+        if filled.denied:
+            return [sized(_REASONS, f"silence: {filled.denied.reason}".encode())]
+        reasons = self._contextual(decision)
         reasons += [sized(_REASONS, failure.encode()) for failure in decision.failures]
         if not filled.chosen:
             reasons.append(sized(_REASONS, _why_nothing(filled, decision).encode()))
         return reasons
+
+    def _contextual(self, decision: Decision) -> list[bytes]:
+        """Why the profile was not used; empty: it was."""
+        if decision.personalisation is Personalisation.NO_CONSENT:
+            purpose = self._plan.catalog.personalisation
+            why = consent_standing(self._plan, decision.question.known, purpose).why
+            return [sized(_REASONS, f"contextual: {Denied(purpose, why).reason}".encode())]
+        note = self._notes.get(decision.personalisation)
+        return [] if note is None else [note]
 
     def _drop(self, one: Dropped) -> bytes:
         row = self._plan.rows[one.row]

@@ -6,15 +6,17 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from google.protobuf.timestamp_pb2 import Timestamp
-
 from wayline import logging
 from wayline.errors import InvalidField, Retryable
 from wayline.v1 import ingestion_pb2
-from wayline.v1.events_pb2 import Event, EventToken
-from wayline.v1.ingestion_pb2 import EventResult, RejectedEvent, Rejection
+from wayline.v1.events_pb2 import Event
+from wayline.v1.ingestion_pb2 import EventResult, RejectedEvent
 from wayline_ingestion import codec
-from wayline_ingestion.core.validate import MAX_EVENT_BYTES, MAX_NAME_CHARACTERS, validate
+from wayline_ingestion.core.clock import nanoseconds, timestamp
+from wayline_ingestion.core.judge import Judge
+from wayline_ingestion.core.judgement import Judgement, Passed, Refused
+from wayline_ingestion.core.tally import Tally
+from wayline_ingestion.core.validate import MAX_EVENT_BYTES, MAX_NAME_CHARACTERS
 from wayline_ingestion.dead_letters import DeadLetters
 from wayline_ingestion.publisher import SAFE_TO_REPEAT, EventPublisher, Stored
 
@@ -40,11 +42,19 @@ class Collector:
     """The use cases of ingestion. `clock` gives nanoseconds since 1970."""
 
     def __init__(
-        self, events: EventPublisher, dead_letters: DeadLetters, limits: Limits, clock: Callable[[], int]
+        self,
+        events: EventPublisher,
+        dead_letters: DeadLetters,
+        judge: Judge,
+        tally: Tally,
+        limits: Limits,
+        clock: Callable[[], int],
     ) -> None:
-        """Store good events with `events` and the others with `dead_letters`."""
+        """Store what passes the `judge` with `events` and the others with `dead_letters`, and count both."""
         self._events = events
         self._dead_letters = dead_letters
+        self._judge = judge
+        self._tally = tally
         self._limits = limits
         self._clock = clock
 
@@ -56,24 +66,24 @@ class Collector:
             LimitExceeded: the call holds too many events, or the stream is full.
             Retryable: a stream is away. The same call can be sent again.
         """
-        started = self._clock()
-        received_at = _timestamp(started)
-        good: list[Event] = []
-        letters: dict[int, RejectedEvent] = {}
+        now = self._clock()
+        passed: list[Passed] = []
+        refused: dict[int, Refused] = {}
         for index, piece in enumerate(codec.split(call, self._limits.max_events)):
-            event = codec.read(piece)
-            rejection = self._judge(event, f"events[{index}]", started, len(piece))
-            if event is not None and rejection is None:
-                event.received_at.CopyFrom(received_at)
-                good.append(event)
+            judgement = self._judge.judge(codec.read(piece), f"events[{index}]", now, now, len(piece))
+            if isinstance(judgement, Passed):
+                passed.append(judgement)
             else:
-                kept = codec.keepsake(event or Event(), self._limits.max_event_bytes)
-                letters[index] = RejectedEvent(rejection=rejection, event=kept, rejected_at=received_at)
-        stored = await self._events.publish(good)
+                refused[index] = judgement
+        stored = await self._events.publish([one.event for one in passed])
+        letters = [self._letter(one, now) for one in refused.values() if one.keep]
         if letters:
-            await self._keep(list(letters.values()))
-        self._report(stored, letters.values(), len(call), started)
-        return _results(zip(good, stored, strict=True), letters)
+            await self._keep(letters)
+        # Counted when all of it is done: a client that is told to send the call again is not counted twice.
+        self._tally.passed(((one, place.duplicate) for one, place in zip(passed, stored, strict=True)), now)
+        self._tally.refused(refused.values(), now)
+        self._report(stored, refused.values(), len(call), now)
+        return _results(zip(passed, stored, strict=True), refused)
 
     async def rejected(self, after_sequence: int, limit: int, reason: str) -> tuple[list[RejectedEvent], int]:
         """Dead letters, oldest first, and how many are held in all.
@@ -113,65 +123,67 @@ class Collector:
 
     async def _redrive(self, letters: Sequence[RejectedEvent]) -> tuple[int, int]:
         now = self._clock()
-        passing = [letter for letter in letters if self._passes(letter, now)]
-        for letter in passing:
-            letter.event.received_at.CopyFrom(_timestamp(now))
-        await self._events.publish([letter.event for letter in passing])
-        for letter in passing:  # only now: a letter that is stored twice counts once, one that is lost never
+        passing: list[tuple[RejectedEvent, Passed]] = []
+        unkept: list[RejectedEvent] = []
+        for letter in letters:
+            match self._judge_again(letter, now):
+                case Passed() as passed:
+                    passing.append((letter, passed))
+                case Refused(keep=False):  # somebody who has withdrawn consent, or was erased, since
+                    unkept.append(letter)
+        stored = await self._events.publish([passed.event for _, passed in passing])
+        # Only now: a letter that is stored twice counts once, one that is lost never.
+        for letter in (*(letter for letter, _ in passing), *unkept):
             await self._dead_letters.delete(letter.sequence)
-        log.info("redriven", accepted=len(passing), rejected=len(letters) - len(passing))
+        found = ((passed, place.duplicate) for (_, passed), place in zip(passing, stored, strict=True))
+        self._tally.passed(found, now)
+        log.info("redriven", accepted=len(passing), rejected=len(letters) - len(passing), no_longer_kept=len(unkept))
         return len(passing), len(letters) - len(passing)
 
-    def _passes(self, letter: RejectedEvent, now: int) -> bool:
+    def _judge_again(self, letter: RejectedEvent, now: int) -> Judgement | None:
+        """None: it was not kept whole."""
         if letter.rejection.reason in _KEPT_IN_PART:
-            return False
-        return self._judge(letter.event, "event", now, letter.event.ByteSize()) is None
+            return None
+        event = Event()
+        event.CopyFrom(letter.event)
+        return self._judge.judge(event, "event", nanoseconds(letter.rejected_at), now, letter.event.ByteSize())
 
-    def _judge(self, event: Event | None, field: str, now: int, encoded_bytes: int) -> Rejection | None:
-        if event is None:
-            expected = "expected an encoded Event: text in UTF-8, nested less than 100 messages deep"
-            return Rejection(reason="unreadable", field=field, expected=expected)
-        return validate(event, field, now / 1e9, encoded_bytes=encoded_bytes, max_bytes=self._limits.max_event_bytes)
+    def _letter(self, refused: Refused, now: int) -> RejectedEvent:
+        kept = codec.keepsake(refused.event, self._limits.max_event_bytes)
+        return RejectedEvent(rejection=refused.rejection, event=kept, rejected_at=timestamp(now))
 
-    async def _keep(self, letters: list[RejectedEvent]) -> None:
+    async def _keep(self, letters: Sequence[RejectedEvent]) -> None:
         try:
             await self._dead_letters.keep(letters)
         except Retryable as error:
             raise Retryable(f"the dead-letter stream cannot be reached ({error}); {SAFE_TO_REPEAT}") from error
 
-    def _report(
-        self, stored: Sequence[Stored], letters: Iterable[RejectedEvent], call_bytes: int, started: int
-    ) -> None:
+    def _report(self, stored: Sequence[Stored], refused: Iterable[Refused], call_bytes: int, started: int) -> None:
         duplicates = sum(one.duplicate for one in stored)
         log.info(
             "collected",
             accepted=len(stored) - duplicates,
             duplicates=duplicates,
-            rejected=dict(Counter(letter.rejection.reason for letter in letters)),
+            rejected=dict(Counter(one.rejection.reason for one in refused)),
             bytes=call_bytes,
             ms=round((self._clock() - started) / 1e6, 3),
         )
 
 
-def _results(good: Iterable[tuple[Event, Stored]], letters: Mapping[int, RejectedEvent]) -> list[EventResult]:
-    """The results of the good events, with those of the refused put in where they stood."""
-    results = [
-        EventResult(
-            message_id=event.message_id,
-            status=ingestion_pb2.EVENT_STATUS_DUPLICATE if stored.duplicate else ingestion_pb2.EVENT_STATUS_ACCEPTED,
-            token=EventToken(partition=stored.partition, sequence=stored.sequence),
-        )
-        for event, stored in good
-    ]
-    for index, letter in letters.items():  # in rising order: each finds its place
+def _results(passed: Iterable[tuple[Passed, Stored]], refused: Mapping[int, Refused]) -> list[EventResult]:
+    """The results of what passed, with those of the refused put in where they stood."""
+    results = []
+    for one, stored in passed:
+        status = ingestion_pb2.EVENT_STATUS_DUPLICATE if stored.duplicate else ingestion_pb2.EVENT_STATUS_ACCEPTED
+        result = EventResult(message_id=one.event.message_id, status=status)
+        token = result.token  # filled in place: an `EventToken` of its own would take as long as all the rest
+        token.partition, token.sequence = stored.partition, stored.sequence
+        results.append(result)
+    for index, one_refused in refused.items():  # in rising order: each finds its place
         result = EventResult(
-            message_id=letter.event.message_id[:MAX_NAME_CHARACTERS],
+            message_id=one_refused.event.message_id[:MAX_NAME_CHARACTERS],
             status=ingestion_pb2.EVENT_STATUS_REJECTED,
-            rejection=letter.rejection,
+            rejection=one_refused.rejection,
         )
         results.insert(index, result)
     return results
-
-
-def _timestamp(nanoseconds: int) -> Timestamp:
-    return Timestamp(seconds=nanoseconds // 1_000_000_000, nanos=nanoseconds % 1_000_000_000)

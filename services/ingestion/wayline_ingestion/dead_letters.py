@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 
-import nats.errors
 import nats.js.errors
 from nats.aio.client import Client
 
+from wayline import streams
 from wayline.bus import DEAD_LETTERS
-from wayline.errors import InvalidField, NotFound, Retryable
+from wayline.errors import InvalidField, NotFound
 from wayline.publish import AckedPublisher, Message
 from wayline.v1.ingestion_pb2 import RejectedEvent
 
 _REASON = re.compile(r"[a-z][a-z_]{0,31}")
-_READ_SUBJECT = f"$JS.API.DIRECT.GET.{DEAD_LETTERS}"
-_TIMEOUT_SECONDS = 5.0
-_NOT_DELETED = 10057
 
 
 class DeadLetters:
@@ -42,7 +37,7 @@ class DeadLetters:
 
     async def total(self) -> int:
         """How many are held."""
-        async with self._reaching():
+        async with streams.reaching(self._client, DEAD_LETTERS):
             return (await self._js.stream_info(DEAD_LETTERS)).state.messages
 
     async def oldest(self, after_sequence: int, limit: int, reason: str, max_bytes: int) -> list[RejectedEvent]:
@@ -55,27 +50,15 @@ class DeadLetters:
         """
         if reason and not _REASON.fullmatch(reason):
             raise InvalidField("reason", "expected a reason such as 'missing': lower-case letters and underscores")
-        # One request, many answers (NATS 2.11): nats-py has no method for it, and one `get_msg` each takes 0.3 ms.
-        request = {
-            "batch": limit,
-            "seq": after_sequence + 1,
-            "next_by_subj": f"rejected.{reason or '*'}",
-            "max_bytes": max_bytes,
-        }
-        letters: list[RejectedEvent] = []
-        async with self._reaching():
-            inbox = self._client.new_inbox()
-            answers = await self._client.subscribe(inbox)
-            try:
-                await self._client.publish(_READ_SUBJECT, json.dumps(request).encode(), reply=inbox)
-                while True:
-                    answer = await answers.next_msg(_TIMEOUT_SECONDS)
-                    headers = answer.headers or {}
-                    if "Status" in headers:  # 204 after the last one, 404 when there is none
-                        return letters
-                    letters.append(_letter(answer.data, int(headers["Nats-Sequence"])))
-            finally:
-                await answers.unsubscribe()
+        found = await streams.page(
+            self._client,
+            DEAD_LETTERS,
+            after=after_sequence,
+            subject=f"rejected.{reason or '*'}",
+            at_most=limit,
+            max_bytes=max_bytes,
+        )
+        return [_letter(one.data, one.sequence) for one in found]
 
     async def get(self, sequences: Iterable[int]) -> list[RejectedEvent]:
         """These letters.
@@ -86,7 +69,7 @@ class DeadLetters:
         letters = []
         for index, sequence in enumerate(sequences):
             try:
-                async with self._reaching():
+                async with streams.reaching(self._client, DEAD_LETTERS):
                     stored = await self._js.get_msg(DEAD_LETTERS, sequence)
             except nats.js.errors.NotFoundError:
                 raise NotFound(f"sequences[{index}]: no dead letter {sequence} is held") from None
@@ -95,25 +78,7 @@ class DeadLetters:
 
     async def delete(self, sequence: int) -> None:
         """Forget a letter. One that is gone already is no error."""
-        try:
-            async with self._reaching():
-                await self._js.delete_msg(DEAD_LETTERS, sequence)
-        except nats.js.errors.ServerError as error:
-            if error.err_code != _NOT_DELETED:
-                raise
-
-    @asynccontextmanager
-    async def _reaching(self) -> AsyncIterator[None]:
-        """NATS that is away is told as Retryable."""
-        if not self._client.is_connected:
-            raise Retryable("NATS cannot be reached")
-        try:
-            yield
-        except (nats.errors.Error, OSError) as error:
-            away = isinstance(error, nats.js.errors.ServiceUnavailableError)
-            if isinstance(error, nats.js.errors.APIError) and not away:
-                raise
-            raise Retryable(f"the dead letters cannot be reached: {error!r}") from error
+        await streams.delete(self._client, DEAD_LETTERS, sequence)
 
 
 def _message(letter: RejectedEvent) -> Message:

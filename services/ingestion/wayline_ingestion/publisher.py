@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
+from wayline.bus import event_subject
 from wayline.errors import LimitExceeded, Retryable
 from wayline.identity import partition_of
 from wayline.publish import Ack, AckedPublisher, Message, StreamFull
@@ -13,8 +14,7 @@ from wayline.v1.events_pb2 import Event
 SAFE_TO_REPEAT = "it is safe to send the same events again: their message ids keep them from counting twice"
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(NamedTuple):
     """Where an event stands. `duplicate`: its message id was stored before, and nothing was stored now."""
 
     partition: int
@@ -34,7 +34,7 @@ class EventPublisher:
         """Publish with `publisher` to a stream of so many `partitions`."""
         self._publisher = publisher
         self._partitions = partitions
-        self._subjects = tuple(f"events.{partition}" for partition in range(partitions))
+        self._subjects = tuple(map(event_subject, range(partitions)))
 
     async def publish(self, events: Sequence[Event]) -> list[Stored]:
         """Store the events and wait for JetStream's word; a place for each, in the same order.

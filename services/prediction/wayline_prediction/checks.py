@@ -7,8 +7,10 @@ from math import isfinite
 
 import numpy as np
 
+from wayline.catalog.model import Catalog
 from wayline.catalog.rules import RuleCompiler
 from wayline.catalog.schema import Schema
+from wayline.catalog.uses import refused_inputs
 from wayline.errors import InvalidField, LimitExceeded
 from wayline.scoring import InputEncoder, Scorer
 from wayline.v1 import prediction_pb2
@@ -81,6 +83,16 @@ def check_model(manifest: prediction_pb2.ModelManifest, onnx: bytes, schema: Sch
                 f"expected a chance between 0 and 1, the model gives {value:.6g} for a row of zeros"
                 " (export probabilities, not scores)",
             )
+
+
+def check_labels(manifest: prediction_pb2.ModelManifest, catalog: Catalog) -> None:
+    """The purposes of the actions that ask for the model may use what it reads.
+
+    Raises:
+        InvalidField: one of them may not.
+    """
+    if refused := refused_inputs(catalog, manifest.name, manifest):
+        raise InvalidField("manifest.inputs", refused[0])
 
 
 def _check_outputs(manifest: prediction_pb2.ModelManifest) -> None:

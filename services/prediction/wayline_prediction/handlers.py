@@ -19,7 +19,7 @@ from wayline.registry import Registry
 from wayline.scoring import MAX_ONNX_BYTES, Matrix
 from wayline.v1 import prediction_pb2, prediction_pb2_grpc
 from wayline_prediction.catalogs import CurrentCatalogs
-from wayline_prediction.checks import check_manifest, check_model, check_name
+from wayline_prediction.checks import check_labels, check_manifest, check_model, check_name
 from wayline_prediction.loaded import LoadedModel, LoadedModels
 from wayline_prediction.rows import ViewSource, rows_given, rows_of
 
@@ -61,6 +61,7 @@ class PredictionHandlers(prediction_pb2_grpc.PredictionServiceServicer):
             if len(request.onnx) > MAX_ONNX_BYTES:
                 raise LimitExceeded(f"onnx: expected at most {MAX_ONNX_BYTES} bytes, got {len(request.onnx)}")
             current = await self._catalogs.current()
+            check_labels(request.manifest, current.catalog)
             async with self._registering:
                 started = time.perf_counter()
                 await asyncio.to_thread(check_model, request.manifest, request.onnx, current.schema, current.compiler)
@@ -140,8 +141,9 @@ class PredictionHandlers(prediction_pb2_grpc.PredictionServiceServicer):
     async def _matrix(self, request: prediction_pb2.PredictRequest, loaded: LoadedModel) -> Matrix:
         if request.rows:
             return rows_given(request.rows, len(loaded.manifest.inputs))
-        keys = [check_identifier(one, f"customers[{position}]") for position, one in enumerate(request.customers)]
         current = await self._catalogs.current()
+        kinds = current.catalog.identifiers
+        keys = [check_identifier(one, f"customers[{at}]", kinds) for at, one in enumerate(request.customers)]
         message, warnings = read_context(request.context, current.schema)
         if warnings:
             log.info("context_left_out", model=request.name, fields=len(warnings))

@@ -9,6 +9,7 @@ from wayline.registry import Registry
 from wayline.scoring import InputEncoder, Scorer
 from wayline.v1 import prediction_pb2
 from wayline_prediction.catalogs import CurrentCatalog
+from wayline_prediction.checks import check_labels
 
 
 class LoadedModel:
@@ -25,9 +26,10 @@ class LoadedModel:
         """Reads inputs by the current catalogue; kept until that changes.
 
         Raises:
-            InvalidField: the catalogue no longer declares what the model needs.
+            InvalidField: the catalogue no longer declares what the model needs, or no longer lets it be used.
         """
         if self._encoder is None or self._encoder[0] != current.revision:
+            check_labels(self.manifest, current.catalog)
             self._encoder = (current.revision, InputEncoder(self.manifest, current.schema, current.compiler))
         return self._encoder[1]
 

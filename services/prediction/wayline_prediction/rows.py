@@ -10,6 +10,8 @@ import grpc
 import numpy as np
 from google.protobuf.message import DecodeError, Message
 
+from wayline.catalog.consent import Said
+from wayline.catalog.labels import labelled_context, without
 from wayline.errors import InvalidField, Poison, Retryable
 from wayline.scoring import InputEncoder, Matrix
 from wayline.v1 import prediction_pb2, profile_pb2, profile_pb2_grpc
@@ -82,19 +84,25 @@ def rows_of(
 ) -> Matrix:
     """The rows of customers: [customers, width], float32.
 
-    Who is not known, or has not allowed personalisation, is encoded with the declared defaults.
+    Who is not known, or has not allowed personalisation, is encoded with the declared defaults; without consent that
+    goes for context fields that have labels, too.
 
     Raises:
         Poison: a view cannot be read.
     """
     rows = []
+    stranger, bare = profile_pb2.CustomerView(), without(context, labelled_context(current.catalog))
     for key in identity_keys:
-        view = views.get(key)
-        allowed = view is not None and current.catalog.allows(current.catalog.personalisation, view.consents)
-        traits = view.traits if view is not None and allowed else b""
+        view = views.get(key, stranger)
+        allowed = current.catalog.allows(current.catalog.personalisation, _said_by(view))
+        traits, usable = (view.traits, context) if allowed else (b"", bare)
         try:
             profile = current.schema.traits.FromString(traits)
         except DecodeError as error:
             raise Poison(f"the view of a customer cannot be read: {error}") from error
-        rows.append(encoder.encode(profile, context, current.compiler.activation(profile, context, now)))
+        rows.append(encoder.encode(profile, usable, current.compiler.activation(profile, usable, now)))
     return np.stack(rows)
+
+
+def _said_by(view: profile_pb2.CustomerView) -> Said:
+    return Said(view.consents, view.region, view.opted_out, view.restricted)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 import grpc
 from google.protobuf import struct_pb2
 
-from wayline.errors import InvalidField, LimitExceeded, NotFound, Retryable, WaylineError, abort_async
-from wayline.identity import KEY_BYTES, check_identifier, identity_key
-from wayline.v1 import events_pb2, profile_pb2, profile_pb2_grpc
+from wayline.errors import InvalidField, LimitExceeded, Retryable, WaylineError, abort_async
+from wayline.identity import KEY_BYTES, identity_key
+from wayline.v1 import profile_pb2, profile_pb2_grpc
 from wayline_profile.core.values import Reading, values_of, view_of, with_defaults
 from wayline_profile.feed import watermarks_of
+from wayline_profile.lookup import find
+from wayline_profile.privacy.witness import Witness
 from wayline_profile.store import ProfileStore
 from wayline_profile.worker import Worker
 
@@ -30,13 +32,17 @@ class ProfileHandlers(profile_pb2_grpc.ProfileServiceServicer):
         store: ProfileStore,
         worker: Worker,
         *,
-        last_sequence: Callable[[], Awaitable[int]],
+        lag: Callable[[Mapping[int, int]], Awaitable[int]],
+        witness: Witness,
         now_ms: Callable[[], int],
     ) -> None:
-        """Answer from `store`, read as `worker` reads it; `last_sequence` is the end of the event stream."""
+        """Answer from `store`, read as `worker` reads it; `lag` counts the events behind positions. `witness` writes
+        down who read a profile.
+        """
         self._store = store
         self._worker = worker
-        self._last_sequence = last_sequence
+        self._lag = lag
+        self._witness = witness
         self._now_ms = now_ms
 
     async def GetProfile(
@@ -44,8 +50,9 @@ class ProfileHandlers(profile_pb2_grpc.ProfileServiceServicer):
     ) -> profile_pb2.GetProfileResponse:
         """One customer."""
         try:
-            profile = self._find(request.customer)
+            profile = find(self._store, request.customer, self._worker.reading)
             reading = self._reading()
+            await self._witness.note(context, "profile.read", profile.profile_id)
         except WaylineError as error:
             await abort_async(context, error)
         values, _ = values_of(profile, reading, self._now_ms())
@@ -62,9 +69,10 @@ class ProfileHandlers(profile_pb2_grpc.ProfileServiceServicer):
         try:
             if not 0 <= request.limit <= MAX_TIMELINE:
                 raise InvalidField("limit", f"expected 0 to {MAX_TIMELINE}, got {request.limit}")
-            profile = self._find(request.customer)
+            profile = find(self._store, request.customer, self._worker.reading)
             keys = [identity_key(one.kind, one.value) for one in profile.identifiers]
             before_ms = request.before.ToMilliseconds() if request.HasField("before") else None
+            await self._witness.note(context, "timeline.read", profile.profile_id)
             entries = self._store.timeline(keys, limit=request.limit or 100, before_ms=before_ms)
         except WaylineError as error:
             await abort_async(context, error)
@@ -84,19 +92,14 @@ class ProfileHandlers(profile_pb2_grpc.ProfileServiceServicer):
             await abort_async(context, error)
 
     async def _views(self, keys: list[bytes], reading: Reading) -> profile_pb2.BatchGetViewsResponse:
-        response = profile_pb2.BatchGetViewsResponse()
+        response = profile_pb2.BatchGetViewsResponse(watermarks=watermarks_of(self._store.positions()))
         for start in range(0, len(keys), _YIELD_EVERY):
-            # Position and profiles are read without giving way, so that the version is true of each view.
-            positions = self._store.positions()
-            version = max(positions.values(), default=0)
-            ids = set(self._store.resolve(keys[start : start + _YIELD_EVERY]).values())
+            # Before the profiles: a view may be newer than its version says, never older.
+            version = self._store.version()
+            profiles = self._store.profiles_of(keys[start : start + _YIELD_EVERY])
             now_ms = self._now_ms()
-            response.views.extend(
-                view_of(profile, reading, now_ms, version) for profile in self._store.get_many(ids).values()
-            )
+            response.views.extend(view_of(profile, reading, now_ms, version) for profile in profiles.values())
             await asyncio.sleep(0)
-        # The watermarks are those of the last read, and earlier views may be older: they say so in their version.
-        response.watermarks.extend(watermarks_of(self._store.positions() if not keys else positions))
         return response
 
     async def GetStatistics(
@@ -105,29 +108,21 @@ class ProfileHandlers(profile_pb2_grpc.ProfileServiceServicer):
         context: Context,
     ) -> profile_pb2.GetStatisticsResponse:
         """Counters, positions and lag."""
+        positions, counters = self._store.positions(), self._store.counters()
         try:
-            last = await self._last_sequence()
+            lag = await self._lag(positions)
         except WaylineError as error:
             await abort_async(context, error)
-        positions, counters = self._store.positions(), self._store.counters()
         return profile_pb2.GetStatisticsResponse(
             profiles=counters.profiles,
             events_folded=counters.folded,
             duplicates=counters.duplicates,
             poison=counters.poison,
             watermarks=watermarks_of(positions),
-            lag=max(0, last - max(positions.values(), default=0)),
+            lag=lag,
         )
 
     def _reading(self) -> Reading:
         if self._worker.reading is None:
             raise Retryable("no catalogue was applied yet; apply one with: wayline catalog apply DIR")
         return self._worker.reading
-
-    def _find(self, customer: events_pb2.Identifier) -> profile_pb2.Profile:
-        key = check_identifier(customer, "customer")
-        profile_id = self._store.resolve([key]).get(key)
-        profiles = self._store.get_many([profile_id]) if profile_id else {}
-        if not profiles:
-            raise NotFound(f"customer: no profile has this {customer.kind}")
-        return next(iter(profiles.values()))

@@ -1,8 +1,8 @@
-"""Reads the event stream in order, from a position, without gaps.
+"""Reads partitions of the event stream in order, each from its position, without gaps.
 
-The position lives in the profile store, so the consumer at the server is ephemeral and acknowledges nothing. That
+The positions live in the profile store, so the consumer at the server is ephemeral and acknowledges nothing. That
 makes it the reader's duty to notice what got lost on the way (a connection that broke, a server that restarted):
-deliveries are numbered, and after a gap, or silence, it starts a new consumer at the position.
+deliveries are numbered, and after a gap, or silence, it starts a new consumer at the lowest position.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import deque
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import nats.errors
@@ -22,7 +23,7 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from nats.js.errors import APIError
 
 from wayline import logging
-from wayline.bus import EVENT_SUBJECTS, EVENTS
+from wayline.bus import EVENT_SUBJECTS, EVENTS, event_subject
 from wayline.errors import WaylineError
 from wayline.v1 import events_pb2
 from wayline_profile.core.projector import Read
@@ -36,26 +37,34 @@ log = logging.get("reader")
 
 
 class StreamBehindStore(WaylineError):
-    """The stream ends before the store's position: it was deleted or restored from an older copy."""
+    """The stream ends before a position of the store: it was deleted or restored from an older copy."""
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What was read: events, and up to which sequence; `poison` could not be read at all."""
+    """What was read: events, and how far in which partition; `poison` could not be read at all."""
 
     events: list[Read]
-    last_sequence: int
+    positions: dict[int, int]
     poison: int
+
+    def halves(self) -> Iterator[Batch]:
+        """The same in two. The first half goes as far as its events do, the second takes the rest."""
+        middle = len(self.events) // 2
+        # Events come in the order of the stream: of each partition the last is the furthest.
+        yield Batch(self.events[:middle], {one.partition: one.sequence for one in self.events[:middle]}, 0)
+        yield Batch(self.events[middle:], self.positions, self.poison)
 
 
 class EventReader:
-    """One ordered pass over all partitions."""
+    """One ordered pass over some partitions, or all."""
 
-    def __init__(self, nc: Client, js: JetStreamContext, position: int) -> None:
-        """Start after `position`."""
+    def __init__(self, nc: Client, js: JetStreamContext, positions: Mapping[int, int], *, whole: bool) -> None:
+        """Start after the `positions`, by partition. `whole`: these are all partitions."""
         self._nc = nc
         self._js = js
-        self._position = position
+        self._positions = dict(positions)
+        self._subjects = [EVENT_SUBJECTS] if whole else [event_subject(one) for one in sorted(positions)]
         self._arrived: deque[Msg] = deque()
         self._wake = asyncio.Event()
         self._subscription: Subscription | None = None
@@ -78,18 +87,24 @@ class EventReader:
         while True:
             if self._broken:
                 await self._restart()
-            if self._arrived:
-                batch = self._take(at_most)
-                if batch.last_sequence:
-                    return batch
+            if batch := self.take(at_most):
+                return batch
+            if self._arrived or self._broken:
                 continue
             self._wake.clear()
             try:
                 await self._request()
                 await asyncio.wait_for(self._wake.wait(), 3 * _HEARTBEAT_SECONDS)
             except (TimeoutError, nats.errors.Error):
-                log.warning("event_reader_silent", position=self._position)
+                log.warning("event_reader_silent", position=self._begins())
                 self._broken = True
+
+    def take(self, at_most: int) -> Batch | None:
+        """The next events of those that have arrived; None: there are none, or they cannot be trusted."""
+        if self._broken or not self._arrived:
+            return None
+        batch = self._take(at_most)
+        return batch if batch.positions else None
 
     async def close(self) -> None:
         """Stop reading. Twice is safe."""
@@ -116,15 +131,21 @@ class EventReader:
                 break
             self._expected += 1
             self._requested -= 1
-            self._position = last = sequence
+            last = sequence
+            partition = int(message.subject.rsplit(".", 1)[1])
+            if sequence <= self._positions.get(partition, 0):
+                continue  # read before: another partition of this pass stands further back
             try:
                 event = events_pb2.Event.FromString(message.data)
             except DecodeError:
                 poison += 1
                 log.error("poison_event", sequence=sequence, bytes=len(message.data))
                 continue
-            events.append(Read(int(message.subject.rsplit(".", 1)[1]), sequence, event, message.data))
-        return Batch(events, last, poison)
+            events.append(Read(partition, sequence, event, message.data))
+        # All partitions of the pass are read so far: what comes in one of them comes later in the stream.
+        moved = {partition: last for partition, position in self._positions.items() if position < last}
+        self._positions |= moved
+        return Batch(events, moved, poison)
 
     def _take_status(self, message: Msg) -> None:
         headers = message.headers or {}
@@ -165,18 +186,19 @@ class EventReader:
 
     async def _start(self) -> None:
         state = (await self._js.stream_info(EVENTS)).state
-        if state.last_seq < self._position:
+        furthest, begins = max(self._positions.values()), self._begins()
+        if state.last_seq < furthest:
             raise StreamBehindStore(
-                f"the event stream ends at {state.last_seq}, the profile store has read up to {self._position}. "
+                f"the event stream ends at {state.last_seq}, the profile store has read up to {furthest}. "
                 "Restore the stream, or start with an empty profile store"
             )
-        if state.first_seq > self._position + 1 and state.messages:
-            log.error("events_expired_unread", position=self._position, first=state.first_seq)
+        if state.first_seq > begins + 1 and state.messages:
+            log.error("events_expired_unread", position=begins, first=state.first_seq)
         config = ConsumerConfig(
             ack_policy=AckPolicy.NONE,
             deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
-            opt_start_seq=self._position + 1,
-            filter_subject=EVENT_SUBJECTS,
+            opt_start_seq=begins + 1,
+            filter_subjects=self._subjects,
             inactive_threshold=60.0,
             mem_storage=True,
             num_replicas=1,
@@ -188,11 +210,47 @@ class EventReader:
         self._expected = 1
         self._requested = 0
         self._broken = False
-        log.info("event_reader_started", position=self._position)
+        log.info("event_reader_started", position=begins, partitions=len(self._positions))
+
+    def _begins(self) -> int:
+        return min(self._positions.values())
 
     async def _arrive(self, message: Msg) -> None:
         self._arrived.append(message)
         self._wake.set()
+
+
+async def unread(js: JetStreamContext, positions: Mapping[int, int]) -> int:
+    """How many events of the partitions stand behind the positions. Partitions that all stand at one place: counted by
+    their sequences, which includes events that were deleted since.
+
+    Raises:
+        nats.errors.Error, APIError, TimeoutError: the stream cannot be reached.
+    """
+    last = (await js.stream_info(EVENTS)).state.last_seq
+    places = set(positions.values())
+    if len(places) <= 1:
+        return max(0, last - max(places, default=0))
+    found = 0
+    for place in places:
+        if place < last:
+            found += await _unread_behind(js, place, [one for one, position in positions.items() if position == place])
+    return found
+
+
+async def _unread_behind(js: JetStreamContext, position: int, partitions: list[int]) -> int:
+    config = ConsumerConfig(
+        ack_policy=AckPolicy.NONE,
+        deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
+        opt_start_seq=position + 1,
+        filter_subjects=[event_subject(one) for one in partitions],
+        inactive_threshold=5.0,
+        mem_storage=True,
+        num_replicas=1,
+    )
+    consumer = await js.add_consumer(EVENTS, config)
+    await js.delete_consumer(EVENTS, consumer.name)
+    return consumer.num_pending or 0
 
 
 def _numbers(reply: str) -> tuple[int, int]:

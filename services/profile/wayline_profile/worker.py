@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from wayline import logging
-from wayline.identity import identity_key
-from wayline_profile.core.identifiers import linked
+from wayline.errors import Retryable
+from wayline.v1 import profile_pb2
+from wayline_profile.core.changes import Commit
+from wayline_profile.core.loading import load
 from wayline_profile.core.projector import Projector
-from wayline_profile.core.values import Reading, view_of
+from wayline_profile.core.values import Evaluated, Reading, view_of
 from wayline_profile.feed import ViewFeed
-from wayline_profile.reader import Batch, EventReader
-from wayline_profile.store import ProfileStore
+from wayline_profile.filling import Filling, OtherCatalog
+from wayline_profile.leases import Leases
+from wayline_profile.outbox import Outbox
+from wayline_profile.partitions import Intake
+from wayline_profile.reader import Batch
+from wayline_profile.standings import Standings
+from wayline_profile.store import Conflict, PositionMoved, ProfileStore, UnitOfWork
+from wayline_profile.writes import Writer
 
 _HEARTBEAT_SECONDS = 1.0
 _SWEEP_SECONDS = 5.0
@@ -22,24 +31,34 @@ log = logging.get("worker")
 
 
 class Worker:
-    """Owns the store's writes. Waits for a first catalogue: events are safe in the stream until then."""
+    """Folds the partitions of its process. Waits for a first catalogue: events are safe in the stream until then."""
 
     def __init__(
         self,
         store: ProfileStore,
-        reader: EventReader,
+        writer: Writer,
+        leases: Leases,
+        intake: Intake,
         feed: ViewFeed,
         *,
-        partitions: int,
         batch: int,
+        standings: Standings,
+        outbox: Outbox,
+        filling: Filling,
         now_ms: Callable[[], int],
     ) -> None:
-        """Wire the parts together. `now_ms` is the clock of views, never of profiles."""
+        """Wire the parts together. `now_ms` is the clock of views and audiences, never of profiles."""
         self._store = store
-        self._reader = reader
+        self._writer = writer
+        self._leases = leases
+        self._intake = intake
         self._feed = feed
-        self._partitions = partitions
+        self._positions: dict[int, int] = {}
+        """Of the partitions that are owned: up to there, every view has been published."""
         self._batch = batch
+        self._standings = standings
+        self._outbox = outbox
+        self._filling = filling
         self._now_ms = now_ms
         self._ready = asyncio.Event()
         self._reading: Reading | None = None
@@ -59,43 +78,110 @@ class Worker:
         """Fold for ever."""
         await self._ready.wait()
         while True:
-            batch = await self._reader.read(self._batch)
-            await self._fold(batch)
+            batch = await self._intake.read(self._batch, self._leases.changed)
+            try:
+                if batch is None:
+                    await self._take_over()
+                else:
+                    await self._fold(batch)
+            except PositionMoved as error:
+                await self._leases.dispute(error)
             await asyncio.sleep(0)  # let requests in between two batches
 
     async def beat(self) -> None:
-        """Tell the watermarks every second, for followers that have just started."""
+        """Tell the watermarks every second, for followers that have just started; and see whether the store is still
+        there, where nobody writes: a server that crashed may have forgotten its last commits.
+        """
         await self._ready.wait()
         while True:
-            await self._feed.publish((), self._store.positions())
+            await self._feed.publish((), self._positions)
+            known = dict(self._positions)
+            try:
+                stored = await self._writer.run(self._store.positions)
+            except Retryable as error:
+                log.warning("positions_not_read", error=str(error))
+            else:
+                if any(stored.get(partition, 0) < position for partition, position in known.items()):
+                    await self._leases.dispute(PositionMoved(f"the store went back from {known} to {stored}"))
             await asyncio.sleep(_HEARTBEAT_SECONDS)
 
     async def sweep(self, *, message_id_days: float, timeline_days: float) -> None:
         """Forget what is over its age, a little at a time."""
         while True:
             await asyncio.sleep(_SWEEP_SECONDS)
+            if not self._leases.holds("sweep"):
+                continue
             now_ms = self._now_ms()
-            forgotten = self._store.sweep(
+            sweep = partial(
+                self._store.sweep,
                 message_ids_before_ms=now_ms - int(message_id_days * _DAY_MS),
                 timeline_before_ms=now_ms - int(timeline_days * _DAY_MS),
                 at_most=_SWEEP_AT_MOST,
             )
+            forgotten = await self._writer.run(sweep)
             if forgotten:
                 log.info("swept", forgotten=forgotten)
 
+    async def show(self, views: Sequence[profile_pb2.CustomerView]) -> None:
+        """Publish views of customers that changed without an event."""
+        await self._feed.publish(views, {})
+        self._outbox.wake()
+
+    async def _take_over(self) -> None:
+        """Read the partitions that are owned now, from where the store says that they stand."""
+        self._leases.changed.clear()
+        partitions = self._leases.partitions
+        positions = await self._writer.run(lambda: self._store.take_over(partitions))
+        await self._intake.own(positions)
+        # Whoever owned them before may have died between a commit and its views: followers must ask for all anew
+        # before they hear of any progress.
+        self._feed.renew()
+        self._positions = positions
+        await self._feed.publish((), positions)
+
     async def _fold(self, batch: Batch) -> None:
-        reading = self._reading
+        while True:
+            try:
+                await self._try_to_fold(batch)
+            except OtherCatalog:
+                await self._filling.settle()
+            else:
+                return
+
+    async def _try_to_fold(self, batch: Batch) -> None:
+        reading, now_ms = self._reading, self._now_ms()
         assert reading is not None, "run waits for the first catalogue"
-        keys = {identity_key(*pair) for read in batch.events for pair in linked(read.event)}
-        identities = self._store.resolve(keys)
-        profiles = self._store.get_many(set(identities.values()))
-        seen = self._store.seen([read.event.message_id for read in batch.events])
-        commit = Projector(reading.definitions, identities, profiles, seen).project(batch.events)
-        commit.positions = dict.fromkeys(range(self._partitions), batch.last_sequence)
-        commit.poison += batch.poison
-        self._store.commit(commit)
-        now_ms = self._now_ms()
+        said: dict[str, Evaluated] = {}
+
+        def project(unit: UnitOfWork) -> Commit:
+            self._filling.admit(unit, reading)
+            loaded = load(unit, [read.event for read in batch.events], reading.definitions)
+            commit = Projector(reading.definitions, loaded).project(batch.events)
+            commit.positions = batch.positions
+            commit.poison += batch.poison
+            said.clear()
+            said.update(self._standings.add_to(commit, commit.profiles, reading, now_ms, source=unit))
+            return commit
+
+        try:
+            commit, version = await self._writer.write(project)
+        except Conflict:
+            if len(batch.events) <= 1:
+                raise
+            for half in batch.halves():
+                await self._fold(half)
+            return
+        if commit.links_refused:
+            log.info("links_refused", reasons=commit.links_refused)
+        await self._publish(commit, version, said if reading is self._reading else {}, now_ms)
+
+    async def _publish(self, commit: Commit, version: int, said: Mapping[str, Evaluated], now_ms: int) -> None:
+        assert self._reading is not None, "run waits for the first catalogue"
         views = [
-            view_of(profile, reading, now_ms, batch.last_sequence) for profile in commit.profiles.values() if profile
+            view_of(profile, self._reading, now_ms, version, said.get(name))
+            for name, profile in commit.profiles.items()
+            if profile
         ]
-        await self._feed.publish(views, commit.positions)
+        await self._feed.publish(views, commit.positions, erased=commit.strangers())
+        self._positions |= commit.positions
+        self._outbox.wake()

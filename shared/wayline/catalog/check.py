@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from math import isfinite
 from typing import Any
 
 from wayline.catalog import experiment_checks
+from wayline.catalog.audience_checks import clashes, uncompilable_audiences, written_at
 from wayline.catalog.facts import BUILT_IN
 from wayline.catalog.fields import Default
 from wayline.catalog.findings import Finding
+from wayline.catalog.identifiers import read_twice
+from wayline.catalog.label_checks import unlawful
 from wayline.catalog.model import Action, Catalog, ContextField, Treatment
 from wayline.catalog.references import dangling
 from wayline.catalog.rule_checks import levels, uncompilable_formulas, uncompilable_rules
 from wayline.catalog.schema import Schema, SchemaError, build_schema, default_of
 from wayline.catalog.source import Path
 from wayline.catalog.template_check import treatment_problems
+from wayline.catalog.tracking_checks import unusable_schemas
 from wayline.catalog.trait_checks import uncompilable_traits
 from wayline.catalog.traits import Trait
 
@@ -28,7 +32,13 @@ MAX_WHOLE_NUMBER = 2**53
 
 def check(catalog: Catalog) -> list[Finding]:
     """Everything that is wrong, in no particular order; empty when the catalogue can serve."""
-    found = [*_fields("traits", catalog.traits), *_fields("context", catalog.context), *_facts(catalog)]
+    traits = catalog.effective_traits()
+    found = [
+        *clashes(catalog),
+        *_fields(traits, lambda name: written_at(catalog, name)),
+        *_fields(catalog.context, lambda name: ("context", name)),
+        *_facts(catalog),
+    ]
     schema: Schema | None = None
     if not found:  # otherwise there is nothing that rules could be compiled against
         try:
@@ -40,23 +50,27 @@ def check(catalog: Catalog) -> list[Finding]:
         *dangling(catalog),
         *_contents(catalog, schema),
         *(Finding(path, message) for path, message in experiment_checks.problems(catalog)),
+        *unusable_schemas(catalog),
+        *read_twice(catalog),
+        *unlawful(catalog),
         *uncompilable_formulas(catalog),
         *(uncompilable_traits(catalog, schema) if schema else ()),
+        *(uncompilable_audiences(catalog, schema) if schema else ()),
         *(uncompilable_rules(catalog, schema) if schema else ()),
     ]
 
 
-def _fields(section: str, declared: Mapping[str, Trait | ContextField]) -> Iterator[Finding]:
+def _fields(declared: Mapping[str, Trait | ContextField], place: Callable[[str], Path]) -> Iterator[Finding]:
     """What protobuf would not take as a field: names that differ by underscores only, defaults out of range."""
     seen: dict[str, str] = {}
     for name, one in declared.items():
         first = seen.setdefault(_json_name(name), name)
         if first != name:
             message = f"'{name}' differs from '{first}' by its underscores only; choose another name"
-            yield Finding((section, name), message, at_key=True, first=(section, first))
+            yield Finding(place(name), message, at_key=True, first=place(first))
         default = default_of(one)
         if default is not None:
-            yield from _out_of_range((section, name, "default"), default)
+            yield from _out_of_range((*place(name), "default"), default)
 
 
 def _json_name(name: str) -> str:

@@ -52,6 +52,8 @@ EventNames = Annotated[
     Field(min_length=1, max_length=50),
 ]
 Default = str | bool | int | float
+Labels = Annotated[tuple[Name, ...], BeforeValidator(listed), Field(max_length=20)]
+"""What kind of data it is, for instance health, location, children: a purpose says which of them it may use."""
 
 
 class Model(BaseModel):

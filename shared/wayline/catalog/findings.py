@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from wayline.catalog.advice import did_you_mean
-from wayline.catalog.source import Path
+
+if TYPE_CHECKING:  # services say in words what there is not, and have no reader of YAML
+    from wayline.catalog.source import Path
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,8 +56,13 @@ def build(sources: Sources) -> Catalog:
         raise _invalid((sources.problem(path, words, at_key=key) for path, key, words in found)) from None
     findings = check(catalog)
     if findings:
-        raise _invalid(_problem_of(sources, finding) for finding in findings)
+        raise invalid(sources, findings)
     return catalog
+
+
+def invalid(sources: Sources, findings: Iterable[Finding]) -> CatalogInvalid:
+    """The error that says where each finding is written."""
+    return _invalid(_problem_of(sources, finding) for finding in findings)
 
 
 def _problem_of(sources: Sources, finding: Finding) -> Problem:

@@ -6,18 +6,23 @@ exists, a rule compiles) is checked in `wayline.catalog.check`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, JsonValue, model_validator
 
 from wayline.catalog.arbitration import Arbitration, Exploration, Floors, explored
+from wayline.catalog.audiences import MAX_AUDIENCES, Audience, audience_traits
+from wayline.catalog.consent import NOTHING_SAID as NOTHING_SAID
+from wayline.catalog.consent import Collection, Said, Standing, standing_of
+from wayline.catalog.consent import Purpose as Purpose
 from wayline.catalog.contact import Budget, ContactPolicy, Outcomes, QuietHours, Schedule
 from wayline.catalog.experiments import Experiment, Holdout
 from wayline.catalog.fields import (
     Default,
     Expression,
     Id,
+    Labels,
     Model,
     Name,
     Share,
@@ -27,6 +32,9 @@ from wayline.catalog.fields import (
     listed,
     ruled,
 )
+from wayline.catalog.identifiers import Identifiers
+from wayline.catalog.lifecycle import LifecycleField
+from wayline.catalog.tracking import TrackingPlan
 from wayline.catalog.traits import AffinityTrait as AffinityTrait
 from wayline.catalog.traits import AttributeTrait as AttributeTrait
 from wayline.catalog.traits import CountTrait as CountTrait
@@ -67,6 +75,13 @@ class ContextField(Model):
 
     type: ValueType = "string"
     default: Default | None = None
+    labels: Labels = ()
+
+
+class Property(Model):
+    """A property of events, or an attribute of identify events, wherever it comes."""
+
+    labels: Labels = ()
 
 
 class Channel(Model):
@@ -77,12 +92,6 @@ class Channel(Model):
         "inbound", description="outbound: we turn to the customer (e-mail, push); inbound: the customer came to us."
     )
     quiet_hours: QuietHours | None = None
-
-
-class Purpose(Model):
-    """What data is used for. `default` holds while the customer has said nothing."""
-
-    default: Literal["granted", "denied"] = "denied"
 
 
 class Placement(Model):
@@ -178,8 +187,17 @@ class Catalog(Model):
 
     name: Id = "catalog"
     traits: dict[Name, Trait] = Field(default_factory=dict, max_length=MAX_TRAITS)
+    audiences: dict[Name, Annotated[Audience, BeforeValidator(ruled)]] = Field(
+        default_factory=dict, max_length=MAX_AUDIENCES
+    )
+    lifecycle: LifecycleField = None
+    identifiers: Identifiers = Field(default_factory=dict, description="Kinds of identifier, and their limits.")
     context: dict[Name, ContextField] = Field(default_factory=dict, max_length=100)
+    properties: dict[Annotated[str, Field(min_length=1, max_length=128)], Property] = Field(
+        default_factory=dict, max_length=1_000, description="What traits made of these may be used for: see labels."
+    )
     purposes: dict[Name, Purpose] = Field(default_factory=dict, max_length=50)
+    collection: Collection | None = Field(None, description="What may be stored. Not given: every event.")
     personalisation: Name | None = Field(
         None, description="The purpose without which the profile is not used for decisions."
     )
@@ -194,6 +212,7 @@ class Catalog(Model):
     personalise_only: Annotated[tuple[Id, ...] | None, BeforeValidator(listed)] = Field(
         None, max_length=500, description="Test one area first: elsewhere the profile is not used. None: everywhere."
     )
+    tracking_plan: TrackingPlan | None = Field(None, description="What events hold. None: anything within the limits.")
     issues: tuple[Issue, ...] = Field((), max_length=500)
 
     @model_validator(mode="after")
@@ -203,17 +222,18 @@ class Catalog(Model):
             raise ValueError(f"expected at most {MAX_ACTIONS} actions, got {count}")
         return self
 
-    def allows(self, purpose: str | None, consents: Mapping[str, bool]) -> bool:
-        """Whether data may be used for a purpose: the customer's last word, else the default; undeclared is denied.
+    def standing(self, purpose: str | None, said: Said) -> Standing:
+        """How a customer stands on a purpose; None needs no consent."""
+        return standing_of(purpose, None if purpose is None else self.purposes.get(purpose), said)
 
-        Args:
-            purpose: None needs no consent.
-            consents: purpose to the customer's last word.
-        """
-        if purpose is None:
-            return True
-        declared = self.purposes.get(purpose)
-        return consents.get(purpose, declared is not None and declared.default == "granted")
+    def allows(self, purpose: str | None, said: Said = NOTHING_SAID) -> bool:
+        """Whether data may be used for a purpose: see `wayline.catalog.consent.standing_of`."""
+        return self.standing(purpose, said).allowed
+
+    def effective_traits(self) -> dict[str, Trait]:
+        """All that rules know as profile.NAME: the declared traits, one for each audience, and the lifecycle's."""
+        brought = self.lifecycle.traits() if self.lifecycle else {}
+        return {**self.traits, **audience_traits(self.audiences), **brought}
 
     def actions(self) -> Iterator[tuple[Issue, Group, Action]]:
         """Every action with where it belongs, in the order of the files."""

@@ -103,10 +103,11 @@ def build_schema(catalog: Catalog) -> Schema:
         SchemaError: a default does not fit its type, or two names share a field number (rename one).
     """
     file = descriptor_pb2.FileDescriptorProto(name="wayline/catalog.proto", package=PACKAGE, syntax="proto2")
-    trait_types = {name: trait_type(trait) for name, trait in catalog.traits.items()}
+    declared = catalog.effective_traits()
+    trait_types = {name: trait_type(trait) for name, trait in declared.items()}
     context_types: dict[str, str] = {name: field.type for name, field in catalog.context.items()}
     traits = file.message_type.add(name="Traits")
-    for name, trait in catalog.traits.items():
+    for name, trait in declared.items():
         _add_field(traits, ("traits", name), trait_types[name], default_of(trait))
     context = file.message_type.add(name="Context")
     for name, field in catalog.context.items():

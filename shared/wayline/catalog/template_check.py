@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import lru_cache
 from inspect import signature
-from typing import Any
+from itertools import chain
+from typing import Any, Literal
 
 from liquid import BoundTemplate
 from liquid.builtin.expressions import BooleanExpression, FilteredExpression, Path
@@ -63,6 +65,28 @@ def treatment_problems(
             yield ("variants", locale), f"'{locale}' and '{first}' are the same locale"
         for place, message in problems(variant, schema):
             yield ("variants", locale, *place), message
+
+
+def fields_read(
+    content: Mapping[str, Any], variants: Mapping[str, Mapping[str, Any]]
+) -> Iterator[tuple[Place, list[tuple[Literal["profile", "context"], str]]]]:
+    """Traits and context fields that templates read, with the path within the treatment; nothing of broken ones."""
+    contents: list[tuple[Place, Mapping[str, Any]]] = [(("content",), content)]
+    contents += [(("variants", locale), one) for locale, one in variants.items()]
+    for within, one in contents:
+        for place, text in _strings(one, within):
+            with suppress(TemplateError):  # `problems` says what is wrong with it
+                uses = parse(text).analyze(include_partials=False).globals.values()
+                yield place, [field for use in chain(*uses) if (field := _field(use.segments)) is not None]
+
+
+def _field(segments: list[Any]) -> tuple[Literal["profile", "context"], str] | None:
+    match segments:
+        case ["profile", str(name), *_]:
+            return "profile", name
+        case ["context", str(name), *_]:
+            return "context", name
+    return None
 
 
 def _strings(value: Any, place: Place) -> Iterator[tuple[Place, str]]:

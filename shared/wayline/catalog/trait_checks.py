@@ -10,6 +10,7 @@ from typing import Any
 
 from cel_expr_python import cel
 
+from wayline.catalog.audience_checks import written_at
 from wayline.catalog.facts import literal
 from wayline.catalog.findings import Finding
 from wayline.catalog.model import Catalog
@@ -44,13 +45,14 @@ def _other_default(value: Any) -> str:
 
 
 def _circles(catalog: Catalog) -> Iterator[Finding]:
+    traits = catalog.effective_traits()
     try:
-        levels_of(catalog.traits)
+        levels_of(traits)
     except CycleError as error:
         # Each is read by the one that follows, and the last is the first again.
         circle = error.args[1][:0:-1]
-        start = circle.index(next(name for name in catalog.traits if name in circle))
+        start = circle.index(next(name for name in [*catalog.traits, *traits] if name in circle))
         ordered = [*circle[start:], *circle[:start]]
         way = " > ".join([*ordered, ordered[0]])
         message = f"'{ordered[0]}' reads itself" + (f": {way}" if len(ordered) > 1 else "")
-        yield Finding(("traits", ordered[0], "rule"), f"{message}; a trait can only be made of others")
+        yield Finding((*written_at(catalog, ordered[0]), "rule"), f"{message}; a trait can only be made of others")

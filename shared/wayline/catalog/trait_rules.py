@@ -7,7 +7,7 @@ good for as long as all other traits are. Time passes in a recency, or in a wind
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from graphlib import TopologicalSorter
 from math import isfinite
 from typing import Any
@@ -19,7 +19,7 @@ from google.protobuf.message import Message
 from wayline.catalog.advice import advise, in_words
 from wayline.catalog.rules import RuleError
 from wayline.catalog.schema import PACKAGE, Schema
-from wayline.catalog.traits import RuleTrait, Trait
+from wayline.catalog.traits import RatioTrait, RuleTrait, Trait
 
 MAX_CHARACTERS = 256
 """A text is cut there: otherwise each of a chain of rules could double what the one before it gave."""
@@ -57,6 +57,22 @@ def levels_of(traits: Mapping[str, Trait]) -> list[list[str]]:
         sorter.done(*level)
         levels.append(level)
     return levels
+
+
+def read_by(traits: Mapping[str, Trait], names: Iterable[str]) -> frozenset[str]:
+    """The traits of these names and all that they read, directly or through others."""
+    found: set[str] = set()
+    left = [name for name in names if name in traits]
+    while left:
+        name = left.pop()
+        if name not in found:
+            found.add(name)
+            match traits[name]:
+                case RuleTrait() as trait:
+                    left += {word["word"] for word in _WORD.finditer(trait.rule)} & traits.keys()
+                case RatioTrait() as trait:
+                    left += {trait.of, trait.per} & traits.keys()
+    return frozenset(found)
 
 
 class TraitCompiler:
@@ -139,8 +155,12 @@ class TraitRules:
             for level in levels_of(traits)
         ]
 
-    def fill(self, profile: Message) -> dict[str, Any]:
+    def fill(self, profile: Message, withheld: Collection[str] = ()) -> dict[str, Any]:
         """Evaluate all rules on the other traits, level by level, and set their values in the message.
+
+        Args:
+            profile: the message of the other traits.
+            withheld: rules that keep their default, also for those that read them.
 
         Returns:
             The values. A rule that failed has none, so that the trait keeps its default; and so has one that gives it.
@@ -151,7 +171,7 @@ class TraitRules:
             for names, together in level:
                 for name, given in zip(names, self._evaluate(names, together, activation), strict=True):
                     value = usable(given, self._types[name])
-                    if value is not None and value != getattr(profile, name):
+                    if value is not None and value != getattr(profile, name) and name not in withheld:
                         setattr(profile, name, value)
                         filled[name] = value
         return filled

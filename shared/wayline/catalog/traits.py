@@ -6,14 +6,20 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from wayline.catalog.fields import Default, DurationSeconds, EventNames, Expression, Model, Name, Weight
+from wayline.catalog.fields import Default, DurationSeconds, EventNames, Expression, Labels, Model, Name, Weight
 
 ValueType = Literal["string", "number", "integer", "boolean"]
 UNIT_SECONDS = {"seconds": 1, "minutes": 60, "hours": 3_600, "days": 86_400}
 _NEVER_DAYS = 36_500
 
 
-class AttributeTrait(Model):
+class LabelledTrait(Model):
+    """What all traits have in common. A trait also has the labels of all that it is made of."""
+
+    labels: Labels = ()
+
+
+class AttributeTrait(LabelledTrait):
     """What identify events said."""
 
     kind: Literal["attribute"]
@@ -22,7 +28,7 @@ class AttributeTrait(Model):
     default: Default | None = None
 
 
-class EventTrait(Model):
+class EventTrait(LabelledTrait):
     """What all traits that are made of events have in common."""
 
     event: EventNames = Field(description="Names of track events; 'page' and 'screen' stand for every page and screen.")
@@ -109,7 +115,7 @@ class RecencyTrait(EventTrait):
         return _NEVER_DAYS * 86_400 // UNIT_SECONDS[self.unit] if self.default is None else self.default
 
 
-class TopTrait(Model):
+class TopTrait(LabelledTrait):
     """The value with the greatest weight in an affinity; empty when none reaches `min_weight`."""
 
     kind: Literal["top"]
@@ -117,7 +123,7 @@ class TopTrait(Model):
     min_weight: Weight = 0.5
 
 
-class RatioTrait(Model):
+class RatioTrait(LabelledTrait):
     """One total divided by another: `of` for each `per`. `default` where the divisor is 0."""
 
     kind: Literal["ratio"]
@@ -126,7 +132,7 @@ class RatioTrait(Model):
     default: Default | None = None
 
 
-class RuleTrait(Model):
+class RuleTrait(LabelledTrait):
     """CEL over other traits. `default` where it fails, and for a customer of whom nothing is known."""
 
     kind: Literal["rule"]

@@ -23,6 +23,7 @@ _PATTERNS = {
     r"^[a-z][a-z0-9_-]{0,63}$": "a model's name: lower-case letters, digits, _ and -, starting with a letter",
     r"^([01]\d|2[0-3]):[0-5]\d$": _CLOCK,
     r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$": "a language such as de, or de-AT",
+    r"^[A-Z]{2}(-[A-Z0-9]{1,3})?$|^EEA$": "a region such as FR, US-CA, EU or EEA",
 }
 _DATE = "a date, or a date and a time, such as 2026-11-27 or 2026-11-27T09:00"
 _EXPECTED = {

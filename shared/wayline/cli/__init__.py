@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import typer
 
-from wayline.cli import bench, catalog, decisions, models, rejected
+from wayline.cli import (
+    audiences,
+    audit,
+    bench,
+    catalog,
+    customers,
+    decisions,
+    models,
+    quality,
+    rejected,
+    rights,
+    traits,
+)
 from wayline.cli.demo import demo
 from wayline.cli.simulate import simulate
 from wayline.cli.support import run_app
@@ -26,7 +38,13 @@ app.add_typer(models.app)
 app.add_typer(bench.app)
 app.add_typer(catalog.app, name="catalog")
 app.add_typer(rejected.app, name="rejected")
+app.add_typer(quality.app, name="quality")
 app.add_typer(decisions.app, name="decisions")
+app.add_typer(customers.app, name="customers")
+app.add_typer(rights.receipts, name="receipts")
+app.add_typer(audit.app, name="audit")
+app.add_typer(traits.app, name="traits")
+app.add_typer(audiences.app, name="audiences")
 
 
 def main() -> None:

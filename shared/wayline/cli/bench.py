@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,16 +13,27 @@ import typer
 from wayline.cli.support import Json, err, fail, out, print_json
 
 if TYPE_CHECKING:  # the rest is imported when a command runs: `--help` stays quick
+    from rich.progress import TaskID
+
     from wayline_bench.report import Report
+
+
+class StoreName(StrEnum):
+    """Where profiles are kept."""
+
+    ROCKSDB = "rocksdb"
+    POSTGRESQL = "postgresql"
+
 
 Seconds = Annotated[
     float | None, typer.Option("--seconds", min=0.5, max=25, help="How long to measure, without set-up.")
 ]
+Store = Annotated[StoreName, typer.Option("--store", help="Where profiles are kept.")]
 Check = Annotated[bool, typer.Option("--check", help="End with 1 when a figure is below its floor.")]
 
 app = typer.Typer(
     name="bench",
-    help="Measure. Each benchmark starts a system of its own, and ends within 45 seconds.",
+    help="Measure. Each benchmark starts a system of its own; all but backfill and exactly-once end within 45 seconds.",
     no_args_is_help=True,
     rich_markup_mode="markdown",
 )
@@ -28,7 +41,7 @@ app = typer.Typer(
 
 @app.callback()
 def _installed() -> None:
-    """Measure. Each benchmark starts a system of its own, and ends within 45 seconds."""
+    """Measure. Each benchmark starts a system of its own; all but backfill and exactly-once end within 45 seconds."""
     try:
         import onnx  # noqa: F401 - builds the model
 
@@ -80,11 +93,14 @@ def workers(seconds: Seconds = None, check: Check = False, as_json: Json = False
 
 
 @app.command(epilog="Example: **wayline bench collect --json**")
-def collect(seconds: Seconds = None, check: Check = False, as_json: Json = False) -> None:
-    """How fast events are accepted, and how fast a backlog of them is folded into profiles."""
+def collect(
+    seconds: Seconds = None, store: Store = StoreName.ROCKSDB, check: Check = False, as_json: Json = False
+) -> None:
+    """How fast events are accepted and folded into profiles, and what a profile takes on disk and in memory."""
     from wayline_bench.collect import CollectSize, bench
 
-    _run(bench(CollectSize() if seconds is None else CollectSize(seconds=seconds)), as_json, check)
+    size = CollectSize(store=store.value) if seconds is None else CollectSize(store=store.value, seconds=seconds)
+    _run(bench(size), as_json, check)
 
 
 @app.command(epilog="Example: **wayline bench freshness --json**")
@@ -95,13 +111,76 @@ def freshness(seconds: Seconds = None, check: Check = False, as_json: Json = Fal
     _run(bench(FreshnessSize() if seconds is None else FreshnessSize(seconds=seconds)), as_json, check)
 
 
+@app.command(epilog="Example: **wayline bench backfill --customers 20000 --json**")
+def backfill(
+    customers: Annotated[int, typer.Option("--customers", min=100, max=5_000_000, help="In the store.")] = 100_000,
+    check: Check = False,
+    as_json: Json = False,
+) -> None:
+    """Add traits to a store full of customers, and compare every profile with a fold from scratch.
+
+    It takes some minutes, and ends with 1 under --check when a profile differs.
+    """
+    from wayline.logging import configure
+    from wayline_bench.backfill import BackfillSize, bench
+
+    configure("bench", "ERROR")  # it runs in this process, whose output is the report
+    with _bars(as_json) as progress:
+        report = bench(BackfillSize(customers=customers), progress)
+    _show(report, as_json, check)
+
+
+@app.command("exactly-once", epilog="Example: **wayline bench exactly-once --store postgresql --json**")
+def exactly_once(
+    events: Annotated[int, typer.Option("--events", min=100, max=5_000_000, help="Different events.")] = 200_000,
+    kills: Annotated[int, typer.Option("--kills", min=0, max=200, help="kill -9 of the profile service.")] = 20,
+    nats_kills: Annotated[int, typer.Option("--nats-kills", min=0, max=50, help="kill -9 of the NATS server.")] = 3,
+    store: Store = StoreName.ROCKSDB,
+    seed: Annotated[int, typer.Option("--seed", help="Draws the story, its order, and whom to kill when.")] = 1,
+    check: Check = False,
+    as_json: Json = False,
+) -> None:
+    """Compare every row of the profile store after a quiet run, and after one with repeats, disorder and killings.
+
+    It takes some minutes, and ends with 1 under --check when a row differs.
+    """
+    from wayline import logging
+    from wayline_bench.exactly_once import ExactlyOnceSize, bench
+
+    logging.configure("bench", "ERROR")  # that NATS goes away and comes back is what is asked for
+    size = ExactlyOnceSize(events=events, kills=kills, nats_kills=nats_kills, store=store.value, seed=seed)
+    with _bars(as_json) as progress:
+        report = asyncio.run(bench(size, progress))
+    _show(report, as_json, check)
+
+
+@contextmanager
+def _bars(quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
+    """Progress bars, one for each step that reports itself: its name, done, total."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=err, transient=True, disable=quiet) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def progress(step: str, done: int, total: int) -> None:
+            if step not in tasks:
+                tasks[step] = bars.add_task(step)
+            bars.update(tasks[step], completed=done, total=total)
+
+        yield progress
+
+
 def _run(measuring: Awaitable[Report], as_json: bool, check: bool) -> None:
     async def wait() -> Report:
         return await measuring
 
     if not as_json:
         err.print("Starting a system of its own; this takes up to 45 seconds.", style="dim")
-    report = asyncio.run(wait())
+    _show(asyncio.run(wait()), as_json, check)
+
+
+def _show(report: Report, as_json: bool, check: bool) -> None:
     if as_json:
         print_json(report.as_dict())
     else:

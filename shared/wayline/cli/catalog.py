@@ -12,6 +12,7 @@ import typer
 from wayline.cli import support
 
 if TYPE_CHECKING:  # the rest is imported when a command runs: `--help` stays quick
+    from wayline.catalog.files import Sources
     from wayline.catalog.model import Catalog
     from wayline.catalog.problems import CatalogInvalid, Problem
     from wayline.catalog.store import CatalogStore
@@ -65,15 +66,15 @@ def apply(path: Where, nats: support.Nats = support.NATS_URL, as_json: support.J
 
     - `wayline catalog apply shop/ --nats nats://nats.example.org:4222`
     """
-    from wayline.catalog.load import load
+    from wayline.catalog.load import load_with_sources
     from wayline.catalog.problems import CatalogInvalid
 
     try:
-        catalog = load(path)
+        catalog, sources = load_with_sources(path)
+        revision, changed = asyncio.run(apply_if_new(catalog, nats, sources))
     except CatalogInvalid as error:
         _print_problems(error)
         raise typer.Exit(1) from None
-    revision, changed = asyncio.run(apply_if_new(catalog, nats))
     if as_json:
         support.print_json({"revision": revision, "changed": changed, **_figures(catalog)})
     elif changed:
@@ -107,10 +108,18 @@ def show(
         support.out.print(part)
 
 
-async def apply_if_new(catalog: Catalog, url: str) -> tuple[int, bool]:
-    """Make `catalog` current. Returns its revision, and False when that one served already."""
+async def apply_if_new(catalog: Catalog, url: str, sources: Sources | None = None) -> tuple[int, bool]:
+    """Make `catalog` current. Returns its revision, and False when that one served already.
+
+    Raises:
+        CatalogInvalid: a champion reads what its purposes may not use. Without `sources`, where it is written, that is
+            left to the decision service, which does not use such a model.
+    """
     from wayline import settings
+    from wayline.catalog.label_checks import refused_models
+    from wayline.catalog.load import invalid
     from wayline.catalog.store import open_store
+    from wayline.registry import champions
 
     limits = settings.read(settings.CatalogSettings)
     async with support.connection(url) as client:
@@ -118,6 +127,8 @@ async def apply_if_new(catalog: Catalog, url: str) -> tuple[int, bool]:
         current = await store.current_revision()
         if current and await _is_same(store, current, catalog):
             return current, False
+        if sources and (refused := list(refused_models(catalog, await champions(client.jetstream())))):
+            raise invalid(sources, refused)
         return await store.apply(catalog), True
 
 
@@ -162,6 +173,7 @@ def _figures(catalog: Catalog) -> dict[str, Any]:
         "treatments": sum(len(action.treatments) for action in actions),
         "rules": len({text for _, text, _ in expressions(catalog)}),
         "traits": len(catalog.traits),
+        "audiences": len(catalog.audiences),
         "placements": len(catalog.placements),
     }
 
@@ -171,6 +183,7 @@ def _in_words(catalog: Catalog) -> str:
     return (
         f"{figures['actions']} actions with {figures['treatments']} treatments, {figures['rules']} different rules, "
         f"{figures['placements']} placements, {figures['traits']} traits"
+        + (f", {figures['audiences']} audiences" if figures["audiences"] else "")
     )
 
 

@@ -16,6 +16,8 @@ from wayline.catalog.model import POLICIES, Action, Catalog, Policies
 from wayline.catalog.schema import default_of, trait_type
 from wayline.catalog.traits import AffinityTrait, EventTrait, RatioTrait, RuleTrait, TopTrait, Trait
 from wayline.cli import catalog_words as words
+from wayline.cli import consent_view
+from wayline.cli.audiences_view import declared
 
 
 def render(catalog: Catalog, revision: int) -> Iterator[RenderableType]:
@@ -26,8 +28,10 @@ def render(catalog: Catalog, revision: int) -> Iterator[RenderableType]:
         yield whole
     yield _placements(catalog)
     yield _traits(catalog)
+    yield from declared(catalog)
     if catalog.context:
         yield _context(catalog)
+    yield from consent_view.render(catalog)
 
 
 def _tree(catalog: Catalog, revision: int) -> Tree:

@@ -33,6 +33,11 @@ Decision = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
+Actor = Annotated[
+    str,
+    typer.Option("--as", envvar="WAYLINE_ACTOR", help="Who asks, for the audit log. Else this machine's user."),
+]
+
 NATS_URL = "nats://127.0.0.1:4222"
 INGESTION_ADDRESS = "127.0.0.1:7001"
 PROFILE_ADDRESS = "127.0.0.1:7002"
@@ -58,6 +63,16 @@ async def connection(url: str) -> AsyncIterator[Client]:
         yield client
     finally:
         await client.close()
+
+
+def acting(actor: str) -> list[tuple[str, str]]:
+    """What tells a service who asks; '' is the user of this machine."""
+    import getpass
+
+    from wayline.audit import ACTOR
+
+    name = actor or getpass.getuser()
+    return [(ACTOR, name.encode("ascii", "replace").decode())]
 
 
 def print_json(value: Any) -> None:

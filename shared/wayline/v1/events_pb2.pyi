@@ -143,12 +143,16 @@ class Ruling(_message.Message):
     def __init__(self, one: _Optional[bytes] = ..., other: _Optional[bytes] = ..., apart: _Optional[bool] = ...) -> None: ...
 
 class Erasure(_message.Message):
-    __slots__ = ("erasure_id", "identity_keys")
+    __slots__ = ("erasure_id", "identity_keys", "received_until_ms", "readmits_since_ms")
     ERASURE_ID_FIELD_NUMBER: _ClassVar[int]
     IDENTITY_KEYS_FIELD_NUMBER: _ClassVar[int]
+    RECEIVED_UNTIL_MS_FIELD_NUMBER: _ClassVar[int]
+    READMITS_SINCE_MS_FIELD_NUMBER: _ClassVar[int]
     erasure_id: str
     identity_keys: _containers.RepeatedScalarFieldContainer[bytes]
-    def __init__(self, erasure_id: _Optional[str] = ..., identity_keys: _Optional[_Iterable[bytes]] = ...) -> None: ...
+    received_until_ms: int
+    readmits_since_ms: int
+    def __init__(self, erasure_id: _Optional[str] = ..., identity_keys: _Optional[_Iterable[bytes]] = ..., received_until_ms: _Optional[int] = ..., readmits_since_ms: _Optional[int] = ...) -> None: ...
 
 class Restriction(_message.Message):
     __slots__ = ("identity_key", "restricted")

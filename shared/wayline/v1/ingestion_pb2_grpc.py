@@ -27,6 +27,7 @@ if _version_not_supported:
 
 class IngestionServiceStub:
     """Accepts events, stores them in the event stream, and parks what it refuses in the dead-letter stream.
+    The catalogue in force says what may be stored (consent), what events hold (tracking plan) and whom they name.
 
     Status codes: INVALID_ARGUMENT when the call itself cannot be read (no events, not a batch); RESOURCE_EXHAUSTED when
     the call is over a limit (nothing of it was stored) or the stream is full; UNAVAILABLE when the event stream cannot be
@@ -64,6 +65,7 @@ class IngestionServiceStub:
 
 class IngestionServiceServicer:
     """Accepts events, stores them in the event stream, and parks what it refuses in the dead-letter stream.
+    The catalogue in force says what may be stored (consent), what events hold (tracking plan) and whom they name.
 
     Status codes: INVALID_ARGUMENT when the call itself cannot be read (no events, not a batch); RESOURCE_EXHAUSTED when
     the call is over a limit (nothing of it was stored) or the stream is full; UNAVAILABLE when the event stream cannot be
@@ -132,6 +134,7 @@ def add_IngestionServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class IngestionService:
     """Accepts events, stores them in the event stream, and parks what it refuses in the dead-letter stream.
+    The catalogue in force says what may be stored (consent), what events hold (tracking plan) and whom they name.
 
     Status codes: INVALID_ARGUMENT when the call itself cannot be read (no events, not a batch); RESOURCE_EXHAUSTED when
     the call is over a limit (nothing of it was stored) or the stream is full; UNAVAILABLE when the event stream cannot be

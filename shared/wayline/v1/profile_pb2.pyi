@@ -231,7 +231,7 @@ class ConsentState(_message.Message):
     def __init__(self, granted: _Optional[bool] = ..., timestamp_ms: _Optional[int] = ..., message_id: _Optional[str] = ..., source: _Optional[str] = ..., text_version: _Optional[str] = ..., legal_basis: _Optional[str] = ...) -> None: ...
 
 class TraitState(_message.Message):
-    __slots__ = ("total", "moment", "values", "affinity", "buckets", "extreme", "counts", "latest_ms")
+    __slots__ = ("total", "moment", "values", "affinity", "buckets", "extreme", "counts", "latest_ms", "decay")
     TOTAL_FIELD_NUMBER: _ClassVar[int]
     MOMENT_FIELD_NUMBER: _ClassVar[int]
     VALUES_FIELD_NUMBER: _ClassVar[int]
@@ -240,6 +240,7 @@ class TraitState(_message.Message):
     EXTREME_FIELD_NUMBER: _ClassVar[int]
     COUNTS_FIELD_NUMBER: _ClassVar[int]
     LATEST_MS_FIELD_NUMBER: _ClassVar[int]
+    DECAY_FIELD_NUMBER: _ClassVar[int]
     total: Total
     moment: Moment
     values: ValueSet
@@ -248,7 +249,8 @@ class TraitState(_message.Message):
     extreme: Extreme
     counts: ValueCounts
     latest_ms: int
-    def __init__(self, total: _Optional[_Union[Total, _Mapping]] = ..., moment: _Optional[_Union[Moment, _Mapping]] = ..., values: _Optional[_Union[ValueSet, _Mapping]] = ..., affinity: _Optional[_Union[Affinity, _Mapping]] = ..., buckets: _Optional[_Union[Buckets, _Mapping]] = ..., extreme: _Optional[_Union[Extreme, _Mapping]] = ..., counts: _Optional[_Union[ValueCounts, _Mapping]] = ..., latest_ms: _Optional[int] = ...) -> None: ...
+    decay: Decay
+    def __init__(self, total: _Optional[_Union[Total, _Mapping]] = ..., moment: _Optional[_Union[Moment, _Mapping]] = ..., values: _Optional[_Union[ValueSet, _Mapping]] = ..., affinity: _Optional[_Union[Affinity, _Mapping]] = ..., buckets: _Optional[_Union[Buckets, _Mapping]] = ..., extreme: _Optional[_Union[Extreme, _Mapping]] = ..., counts: _Optional[_Union[ValueCounts, _Mapping]] = ..., latest_ms: _Optional[int] = ..., decay: _Optional[_Union[Decay, _Mapping]] = ...) -> None: ...
 
 class Total(_message.Message):
     __slots__ = ("count", "sum", "rest")
@@ -294,6 +296,29 @@ class ValueSet(_message.Message):
     VALUES_FIELD_NUMBER: _ClassVar[int]
     values: _containers.RepeatedScalarFieldContainer[str]
     def __init__(self, values: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class Decay(_message.Message):
+    __slots__ = ("buckets", "latest_ms")
+    BUCKETS_FIELD_NUMBER: _ClassVar[int]
+    LATEST_MS_FIELD_NUMBER: _ClassVar[int]
+    buckets: _containers.RepeatedCompositeFieldContainer[DecayBucket]
+    latest_ms: int
+    def __init__(self, buckets: _Optional[_Iterable[_Union[DecayBucket, _Mapping]]] = ..., latest_ms: _Optional[int] = ...) -> None: ...
+
+class DecayBucket(_message.Message):
+    __slots__ = ("index", "sums")
+    class SumsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: Total
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[Total, _Mapping]] = ...) -> None: ...
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    SUMS_FIELD_NUMBER: _ClassVar[int]
+    index: int
+    sums: _containers.MessageMap[str, Total]
+    def __init__(self, index: _Optional[int] = ..., sums: _Optional[_Mapping[str, Total]] = ...) -> None: ...
 
 class Affinity(_message.Message):
     __slots__ = ("weights", "reference_ms")
@@ -377,13 +402,15 @@ class CustomerView(_message.Message):
     def __init__(self, profile_id: _Optional[str] = ..., identity_keys: _Optional[_Iterable[bytes]] = ..., version: _Optional[int] = ..., traits: _Optional[bytes] = ..., consents: _Optional[_Mapping[str, bool]] = ..., valid_until_ms: _Optional[int] = ..., contacts: _Optional[_Iterable[_Union[Contact, _Mapping]]] = ..., timezone: _Optional[str] = ..., lot: _Optional[bytes] = ..., restricted: _Optional[bool] = ..., opted_out: _Optional[bool] = ..., region: _Optional[str] = ...) -> None: ...
 
 class ViewUpdate(_message.Message):
-    __slots__ = ("feed_id", "number", "views", "watermarks")
+    __slots__ = ("feed_id", "number", "views", "watermarks", "erased")
     FEED_ID_FIELD_NUMBER: _ClassVar[int]
     NUMBER_FIELD_NUMBER: _ClassVar[int]
     VIEWS_FIELD_NUMBER: _ClassVar[int]
     WATERMARKS_FIELD_NUMBER: _ClassVar[int]
+    ERASED_FIELD_NUMBER: _ClassVar[int]
     feed_id: str
     number: int
     views: _containers.RepeatedCompositeFieldContainer[CustomerView]
     watermarks: _containers.RepeatedCompositeFieldContainer[_events_pb2.EventToken]
-    def __init__(self, feed_id: _Optional[str] = ..., number: _Optional[int] = ..., views: _Optional[_Iterable[_Union[CustomerView, _Mapping]]] = ..., watermarks: _Optional[_Iterable[_Union[_events_pb2.EventToken, _Mapping]]] = ...) -> None: ...
+    erased: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, feed_id: _Optional[str] = ..., number: _Optional[int] = ..., views: _Optional[_Iterable[_Union[CustomerView, _Mapping]]] = ..., watermarks: _Optional[_Iterable[_Union[_events_pb2.EventToken, _Mapping]]] = ..., erased: _Optional[_Iterable[bytes]] = ...) -> None: ...

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from nats.js import JetStreamContext
 from tests.support.catalogs import BROKEN, GOOD
+from tests.support.models import linear_model, manifest
 from typer.testing import CliRunner, Result
 
 from wayline.bus import CATALOG_BUCKET
@@ -17,6 +19,7 @@ from wayline.catalog.load import load
 from wayline.catalog.store import open_store
 from wayline.cli import app
 from wayline.errors import NotFound
+from wayline.registry import open_registry
 
 SHOP = example_path("shoe-shop")
 
@@ -60,6 +63,40 @@ async def test_a_catalogue_with_a_problem_changes_nothing(js: JetStreamContext, 
 
     assert result.exit_code == 1
     assert "unknown field 'valeu'" in result.stderr
+    assert await (await open_store(js)).current_revision() == 1
+
+
+async def test_a_catalogue_that_would_use_a_model_against_its_labels_changes_nothing(
+    js: JetStreamContext, nats_url: str, tmp_path: Path
+):
+    file = tmp_path / "shop.yaml"
+    lines = [
+        "channels: {web: {}}",
+        "placements: {hero: {channel: web}}",
+        "purposes: {personalisation: {}}",
+        "personalisation: personalisation",
+        "traits: {income: {kind: attribute, type: number, default: 0.0}}",
+        "issues:",
+        "  - id: sales",
+        "    groups:",
+        "      - id: shoes",
+        "        actions:",
+        "          - id: red-shoes",
+        "            propensity: {model: accept}",
+        "            treatments: [{id: a, placements: [hero]}]",
+    ]
+    file.write_text("\n".join(lines))
+    await wayline("apply", str(file), "--nats", nats_url)
+    registry = await open_registry(js)
+    await registry.register(manifest(traits=["income"]), linear_model([1.0]), datetime.now(UTC), promote=True)
+    lines[4] = "traits: {income: {kind: attribute, type: number, default: 0.0, labels: finance}}"
+    file.write_text("\n".join(lines))
+
+    result = await wayline("apply", str(file), "--nats", nats_url)
+
+    assert result.exit_code == 1
+    assert f"{file}:12:33: " in result.stderr
+    assert "the champion of the model 'accept' may not be used: inputs[0]: profile.income is labelled" in result.stderr
     assert await (await open_store(js)).current_revision() == 1
 
 

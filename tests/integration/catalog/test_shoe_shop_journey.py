@@ -144,7 +144,9 @@ def test_without_consent_for_mail_nothing_goes_out(visitor: Visitor):
     decision = visitor.says(personalisation=True).looks_at_red_shoes().sees("email.offer")
 
     assert actions(decision) == []
-    assert decision.placements[0].denied_purpose == "marketing_email"
+    denied = decision.placements[0].denied
+    assert denied is not None
+    assert denied.purpose == "marketing_email"
 
 
 def test_after_consent_is_withdrawn_the_hero_is_for_everybody_again(visitor: Visitor):

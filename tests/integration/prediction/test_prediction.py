@@ -35,7 +35,7 @@ CATALOG = Catalog.model_validate(
             "city": {"kind": "attribute", "type": "string"},
         },
         "context": {"hour": {"type": "integer", "default": 12}},
-        "purposes": {"personalisation": {"default": "granted"}},
+        "purposes": {"personalisation": {"default": "granted", "defaults": {"EU": "denied"}}},
         "personalisation": "personalisation",
     }
 )
@@ -63,7 +63,14 @@ class Profiles(profile_pb2_grpc.ProfileServiceServicer):
         )
 
 
-def view(user_id: str, consents: dict[str, bool] | None = None, **traits: object) -> profile_pb2.CustomerView:
+def view(
+    user_id: str,
+    consents: dict[str, bool] | None = None,
+    *,
+    restricted: bool = False,
+    region: str = "",
+    **traits: object,
+) -> profile_pb2.CustomerView:
     keys = [identity_key("user_id", user_id), identity_key("email", f"{user_id}@example.com")]
     return profile_pb2.CustomerView(
         profile_id=keys[0].hex(),
@@ -71,6 +78,8 @@ def view(user_id: str, consents: dict[str, bool] | None = None, **traits: object
         version=1,
         traits=TRAITS(**traits).SerializeToString(),
         consents=consents or {},
+        restricted=restricted,
+        region=region,
     )
 
 
@@ -78,6 +87,8 @@ VIEWS = [
     view("ann", spend=3.0, member=True, city="Oslo"),
     view("bob", spend=1.0),
     view("carla", {"personalisation": False}, spend=9.0, member=True),
+    view("dora", {"personalisation": True}, spend=9.0, restricted=True),
+    view("emil", spend=9.0, region="FR"),
 ]
 
 
@@ -201,9 +212,42 @@ async def test_who_is_not_known_or_has_not_allowed_it_is_predicted_with_the_defa
     await register(running, promote=True)
     async with serve_profiles(running.profile_port):
         answer = await running.stub.Predict(
-            prediction_pb2.PredictRequest(name="accept", customers=customers("nobody", "carla"))
+            prediction_pb2.PredictRequest(name="accept", customers=customers("nobody", "carla", "dora", "emil"))
         )
-    assert values(answer) == [pytest.approx(chance(2 + 6 - 6), rel=1e-6)] * 2
+    assert values(answer) == [pytest.approx(chance(2 + 6 - 6), rel=1e-6)] * 4
+
+
+async def test_a_context_field_with_a_label_counts_for_those_only_who_allow_it(
+    running: Running, js: JetStreamContext
+) -> None:
+    purpose = {"default": "granted", "may_use": ["location"]}
+    context = {"hour": {"type": "integer", "default": 12, "labels": ["location"]}}
+    given = CATALOG.model_dump(exclude_unset=True)
+    await (await open_store(js)).apply(
+        Catalog.model_validate({**given, "context": context, "purposes": {"personalisation": purpose}})
+    )
+    await register(running, promote=True)
+    late = Struct()
+    late.update({"hour": 20})
+    async with serve_profiles(running.profile_port):
+        answer = await running.stub.Predict(
+            prediction_pb2.PredictRequest(name="accept", customers=customers("bob", "carla"), context=late)
+        )
+    assert values(answer) == [pytest.approx(chance(one), rel=1e-6) for one in (1 + 10 - 6, 2 + 6 - 6)]
+
+
+async def test_a_model_that_reads_what_its_purpose_may_not_use_is_neither_registered_nor_asked(
+    running: Running, js: JetStreamContext
+) -> None:
+    await register(running, promote=True)
+    given = CATALOG.model_dump(exclude_unset=True)
+    given["traits"]["spend"]["labels"] = ["finance"]
+    await (await open_store(js)).apply(Catalog.model_validate(given))
+    words = "manifest.inputs: inputs[0]: profile.spend is labelled 'finance'"
+    async with refused(grpc.StatusCode.INVALID_ARGUMENT, words):
+        await register(running)
+    async with refused(grpc.StatusCode.INVALID_ARGUMENT, words):
+        await running.stub.Predict(prediction_pb2.PredictRequest(name="accept", customers=customers("ann")))
 
 
 async def test_without_the_profile_service_customers_are_unavailable_and_rows_are_not(running: Running) -> None:
@@ -323,7 +367,7 @@ async def test_a_large_model_is_stored_and_predicts(running: Running) -> None:
             "customers: expected",
         ),
         (
-            {"name": "accept", "customers": [{"kind": "phone", "value": "a"}]},
+            {"name": "accept", "customers": [{"kind": "Shoe Size", "value": "a"}]},
             grpc.StatusCode.INVALID_ARGUMENT,
             "customers[0].kind",
         ),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import Any
@@ -19,12 +18,13 @@ from wayline.errors import Retryable, WaylineError
 from wayline.identity import identity_key
 from wayline.v1 import profile_pb2
 from wayline_profile.core.projector import Commit, TimelineRow
-from wayline_profile.store import Counters, PositionMoved
+from wayline_profile.store import Conflict, PositionMoved
 from wayline_profile.store.postgres import PostgresProfileStore
 from wayline_profile.store.postgres_link import BadAddress, parameters_of
 from wayline_profile.store.postgres_schema import STEPS, SchemaTooNew
+from wayline_profile.store.postgres_writes import ReadSet, write
 
-ADA = identity_key("user_id", "ada")
+ADA, BOB = identity_key("user_id", "ada"), identity_key("user_id", "bob")
 
 
 @pytest.fixture
@@ -93,6 +93,117 @@ def test_an_owner_that_was_overtaken_is_refused_even_where_it_goes_on_further(ur
         assert slow.seen(["slow-9", "fast-3"]) == {"fast-3"}
         fast.commit(a_commit(4, "fast"))
     assert written_in(url) == ({0: 4, 1: 4}, 2, 4, ["fast-4", "fast-3"])
+
+
+def noted(store: PostgresProfileStore, kind: str) -> bytes:
+    return store.records(kind, [b"key"]).get(b"key", b"")
+
+
+@pytest.mark.parametrize(
+    ("what", "other"),
+    [
+        ("profiles", Commit(profiles={ADA.hex(): profile_pb2.Profile(profile_id=ADA.hex(), event_count=9)})),
+        ("profiles", Commit(profiles={ADA.hex(): None})),
+        ("profiles", Commit(profiles={BOB.hex(): profile_pb2.Profile(profile_id=BOB.hex())})),
+        ("identities", Commit(identities={ADA: BOB.hex()})),
+        ("identities", Commit(identities={BOB: BOB.hex()})),
+        ("identities", Commit(identities={ADA: None})),
+        ("message ids", Commit(message_ids={"new": NOON_MS})),
+        ("link", Commit(records={("link", b"there"): b"2"})),
+        ("link", Commit(records={("link", b"not there"): b"1"})),
+        ("link", Commit(records={("link", b"there"): None})),
+    ],
+    ids=str,
+)
+def test_a_commit_is_refused_when_another_process_has_changed_what_it_was_made_of(
+    url: str, what: str, other: Commit
+) -> None:
+    with closing(PostgresProfileStore(url)) as slow, closing(PostgresProfileStore(url)) as fast:
+        fast.commit(a_commit(1))
+        fast.commit(Commit(records={("link", b"there"): b"1"}))
+        slow.take_over([0])
+        with slow.begin() as unit:
+            unit.get_many([ADA.hex(), BOB.hex()])
+            unit.resolve([ADA, BOB])
+            unit.seen(["new", "one-1"])
+            unit.records("link", [b"there", b"not there"])
+            fast.commit(other)
+            with pytest.raises(Conflict, match=what):
+                unit.commit(Commit(records={("written", b"key"): b"1"}, positions={0: 2}, folded=1))
+        assert noted(slow, "written") == b""
+        assert slow.positions() == {0: 1, 1: 1}
+        assert slow.counters().folded == 1
+
+
+def test_a_commit_is_made_when_another_process_has_changed_something_else(url: str) -> None:
+    with closing(PostgresProfileStore(url)) as slow, closing(PostgresProfileStore(url)) as fast:
+        fast.commit(a_commit(1))
+        with slow.begin() as unit:
+            unit.get_many([ADA.hex()])
+            unit.seen(["one-1", "new"])
+            unit.records("link", [b"key"])
+            fast.commit(Commit(records={("other", b"key"): b"1", ("link", b"other"): b"1"}, message_ids={"x": NOON_MS}))
+            assert unit.commit(Commit(records={("written", b"key"): b"1"})) == slow.version()
+        assert noted(slow, "written") == b"1"
+
+
+def test_a_unit_of_work_sees_the_store_as_of_one_moment(url: str) -> None:
+    with closing(PostgresProfileStore(url)) as slow, closing(PostgresProfileStore(url)) as fast:
+        fast.commit(a_commit(1))
+        with slow.begin() as unit:
+            (profile_id,) = unit.resolve([ADA]).values()
+            fast.commit(Commit(profiles={profile_id: None}, identities={ADA: BOB.hex()}))
+            assert set(unit.get_many([profile_id])) == {profile_id}
+            with pytest.raises(Conflict):
+                unit.commit(Commit())
+
+
+def test_a_unit_of_work_whose_connection_broke_begins_anew(url: str) -> None:
+    with closing(PostgresProfileStore(url)) as store:
+        with store.begin() as unit:
+            unit.resolve([ADA])
+            with psycopg.connect(url, autocommit=True) as other:
+                other.execute(
+                    "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE pid <> %s",
+                    (other.info.backend_pid,),
+                )
+            with pytest.raises(Conflict, match="connection was lost"):
+                unit.resolve([ADA])
+        with store.begin() as unit:
+            assert unit.resolve([ADA]) == {}
+            unit.commit(a_commit(1))
+
+
+def test_numbers_of_commits_that_a_crash_took_back_do_not_come_again(url: str) -> None:
+    with closing(PostgresProfileStore(url)) as store:
+        store.commit(a_commit(1))
+        lost = store.commit(a_commit(2))
+        with psycopg.connect(url) as other:
+            other.execute("UPDATE wayline_profile.counters SET last_commit = 1")
+        assert store.commit(a_commit(3)) > lost
+
+
+def test_of_many_processes_that_count_the_same_thing_none_counts_in_vain(url: str) -> None:
+    processes, each = 4, 10
+
+    def count(_: int) -> int:
+        conflicts = made = 0
+        with closing(PostgresProfileStore(url)) as store:
+            while made < each:
+                with store.begin() as unit:
+                    so_far = int(unit.records("count", [b"key"]).get(b"key", b"0"))
+                    try:
+                        unit.commit(Commit(records={("count", b"key"): str(so_far + 1).encode()}))
+                    except Conflict:
+                        conflicts += 1
+                    else:
+                        made += 1
+        return conflicts
+
+    with ThreadPoolExecutor(processes) as pool:
+        assert sum(pool.map(count, range(processes))) > 0, "they met"
+    with closing(PostgresProfileStore(url)) as store:
+        assert int(noted(store, "count")) == processes * each
 
 
 def test_owners_of_different_partitions_do_not_hinder_each_other(url: str) -> None:
@@ -191,17 +302,17 @@ class Unlucky(PostgresProfileStore):
 
     breaks_before = breaks_after = 0
 
-    def _write(self, connection: psycopg.Connection, commit: Commit, writes: Sequence[Any]) -> Counters:
+    def _write(self, connection: psycopg.Connection, commit: Commit, built_on: ReadSet | None) -> int:
         sequence = commit.positions[0]
         if sequence == self.breaks_before:
             self.breaks_before = 0
             end_session(connection)
-        counters = super()._write(connection, commit, writes)
+        version = super()._write(connection, commit, built_on)
         if sequence == self.breaks_after:
             self.breaks_after = 0
             end_session(connection)
             connection.execute("SELECT 1")  # what reads the answer of the commit finds the connection broken
-        return counters
+        return version
 
 
 def end_session(connection: psycopg.Connection) -> None:
@@ -234,10 +345,21 @@ class Frozen(PostgresProfileStore):
         self.holds, self.goes_on = threading.Event(), threading.Event()
         super().__init__(url, **fields)
 
-    def _check(self, *arguments: Any) -> None:
-        super()._check(*arguments)
-        self.holds.set()
-        assert self.goes_on.wait(20)
+    def _write(self, connection: psycopg.Connection, commit: Commit, built_on: ReadSet | None) -> int:
+        return write(connection, commit, Halting(self._taken, self), built_on)
+
+
+class Halting(dict[int, int]):
+    """What the owner believes of positions; it looks into it when it has locked them."""
+
+    def __init__(self, positions: dict[int, int], owner: Frozen) -> None:
+        super().__init__(positions)
+        self._owner = owner
+
+    def get(self, *arguments: Any) -> Any:
+        self._owner.holds.set()
+        assert self._owner.goes_on.wait(20)
+        return super().get(*arguments)
 
 
 def test_an_owner_that_freezes_in_the_middle_of_a_commit_does_not_keep_its_successor_out(url: str) -> None:

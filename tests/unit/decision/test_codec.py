@@ -39,7 +39,7 @@ def test_a_good_request_is_read() -> None:
         ({"customer": {}}, "customer: an identifier of the customer is required"),
         ({"customer": {"kind": "user_id"}}, "customer.value: expected 1 to 256 characters"),
         ({"customer": {"kind": "user_id", "value": " "}}, "customer.value: expected 1 to 256 characters"),
-        ({"customer": {"kind": "cookie", "value": "x"}}, "customer.kind: expected one of user_id, email, anonymous_id"),
+        ({"customer": {"kind": "cookie", "value": "x"}}, "customer.kind: expected one of user_id, email, phone, "),
         ({"placements": []}, "placements: expected 1 to 20, got 0"),
         ({"placements": [{"placement": "hero"}] * 21}, "placements: expected 1 to 20, got 21"),
         (

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.support.decisions import NOW, a_model, a_plan, a_question, an_action, chosen, decided
 
+from wayline_decision.core.consent import Denied
 from wayline_decision.core.contact import Met
 from wayline_decision.core.decide import decide
 from wayline_decision.core.decision import Decision, Limits, Personalisation
@@ -589,8 +590,9 @@ def test_a_channel_without_consent_stays_silent() -> None:
     plan = a_plan([an_action("a", treatments=treatments)])
     silent = decided(plan, a_question(plan, "offer"))
     assert chosen(plan, silent) == []
-    assert silent.placements[0].denied_purpose == "email"
-    assert why(plan, silent, "a") == (Stage.CONSENT, "no consent for email")
+    asked = "unknown: nothing was said, and the default is denied"
+    assert silent.placements[0].denied == Denied("email", asked)
+    assert why(plan, silent, "a") == (Stage.CONSENT, f"no consent for email: {asked}")
     assert chosen(plan, decided(plan, a_question(plan, "offer", consents={"email": True}))) == ["a"]
 
 

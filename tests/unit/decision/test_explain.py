@@ -41,7 +41,7 @@ def test_without_consent_the_channel_would_have_to_be_allowed() -> None:
     plan = a_plan([an_action("a", treatments=[{"id": "t", "placements": ["offer"]}])])
     assert told(plan, "a", "offer") == (
         Stage.CONSENT,
-        "no consent for email",
+        "no consent for email: unknown: nothing was said, and the default is denied",
         "the customer would have to allow email",
     )
 

@@ -278,7 +278,10 @@ def test_what_the_open_breaker_answered_is_recorded_and_made_anew() -> None:
 def test_nothing_goes_out_without_consent_also_while_the_breaker_is_open() -> None:
     offer = an_open_breaker().decide("offer").placements[0]
     assert not offer.HasField("fallback")
-    assert list(offer.reasons) == [BREAKER, "silence: no consent for email"]
+    assert list(offer.reasons) == [
+        BREAKER,
+        "silence: no consent for email: what the customer said could not be read",
+    ]
 
 
 def test_nothing_goes_out_in_quiet_hours_also_while_the_breaker_is_open() -> None:

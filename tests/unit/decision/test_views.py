@@ -104,6 +104,16 @@ def test_the_feed_replaces_what_is_held_by_what_is_newer_only() -> None:
     assert version(cache, ADA) == 7
 
 
+def test_a_view_that_is_held_is_no_part_of_the_update_that_brought_it() -> None:
+    cache = a_cache(Profiles(a_view(5, ADA)))
+    version(cache, ADA)
+    update = profile_pb2.ViewUpdate(feed_id="feed", number=2, views=[a_view(7, ADA), a_view(7, BROWSER)])
+    cache.apply(update)
+    update.views[0].timezone = "changed"  # what is a part of a message keeps all of it in memory
+    held = cache.get([ADA]).entries[ADA].view
+    assert (held.version, held.timezone) == (7, "")
+
+
 def test_the_feed_does_not_fill_the_cache_with_customers_nobody_asks_for() -> None:
     cache = a_cache(Profiles())
     following(cache).send([a_view(1, ADA)])
@@ -115,6 +125,23 @@ def test_after_a_merge_the_former_identifier_finds_the_merged_view() -> None:
     version(cache, BROWSER)
     following(cache).send([a_view(8, ADA, BROWSER)])
     assert cache.get([BROWSER]).entries[BROWSER].view.profile_id == ADA.hex()
+
+
+def test_an_erased_customer_is_held_no_more() -> None:
+    profiles = Profiles(a_view(5, ADA), a_view(5, BOB))
+    cache = a_cache(profiles)
+    assert (version(cache, ADA), version(cache, BOB)) == (5, 5)
+    del profiles.views[0]
+    cache.apply(profile_pb2.ViewUpdate(feed_id="feed", number=2, erased=[ADA]))
+    assert cache.get([ADA, BOB]).entries.keys() == {BOB}
+
+
+def test_an_answer_that_was_on_its_way_when_its_customer_was_erased_does_not_stay() -> None:
+    profiles = Profiles(a_view(5, ADA))
+    cache = a_cache(profiles)
+    profiles.meanwhile = lambda: cache.apply(profile_pb2.ViewUpdate(feed_id="feed", number=2, erased=[ADA]))
+    cache.get([ADA])
+    assert len(cache) == 0
 
 
 def test_an_unknown_customer_is_no_failure() -> None:

@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 from tests.support.decisions import NOW, a_plan, a_question, an_action, decided
 from tests.support.engines import a_request
 
+from wayline.catalog.consent import RESTRICTED
 from wayline.v1 import decision_pb2, profile_pb2
 from wayline_decision import wire
 from wayline_decision.codec import Situations, read_request
+from wayline_decision.core.consent import Denied
 from wayline_decision.core.contact import Met
 from wayline_decision.core.decision import Chosen, Decision, Personalisation
 from wayline_decision.core.experiments import AS_EVERYBODY, Assignment
@@ -120,7 +122,9 @@ def test_the_answer_names_the_arm_of_each_experiment() -> None:
 def test_nothing_goes_out_on_a_channel_that_is_not_allowed() -> None:
     placement = answered(PLAN, "offer")
     assert not placement.HasField("fallback")
-    assert list(placement.reasons) == ["silence: no consent for email"]
+    assert list(placement.reasons) == [
+        "silence: no consent for email: unknown: nothing was said, and the default is denied"
+    ]
 
 
 def test_in_quiet_hours_not_even_a_fallback_goes_out() -> None:
@@ -147,7 +151,8 @@ def test_in_quiet_hours_not_even_the_fallback_of_a_decision_that_was_not_made_go
 
 
 def test_a_decision_without_consent_says_so() -> None:
-    assert list(answered(consents={"personalisation": False}).reasons) == ["contextual: no consent for personalisation"]
+    refused = answered(consents={"personalisation": False})
+    assert list(refused.reasons) == ["contextual: no consent for personalisation: the customer said no"]
 
 
 def test_drops_come_only_when_asked_for() -> None:
@@ -195,7 +200,7 @@ filled = st.builds(
     REAL.placements[0]._replace,
     placement=st.sampled_from(list(PLAN.placements.values())),
     chosen=st.lists(chosen_rows(), max_size=50).map(tuple),
-    denied_purpose=st.sampled_from([None, "email"]),
+    denied=st.sampled_from([None, Denied("email", "the customer said no"), Denied(None, RESTRICTED)]),
 )
 names = st.text(max_size=20)
 assignments = st.just(AS_EVERYBODY) | st.builds(
@@ -226,7 +231,7 @@ def test_a_response_is_what_protobuf_would_write(decision: Decision, warnings: l
         placement = expected.placements.add(placement=one.placement.id)
         for rank, chosen in enumerate(one.chosen, start=1):
             placement.selections.append(a_selection(chosen, rank))
-        if not one.chosen and not one.denied_purpose and one.placement.fallback:
+        if not one.chosen and not one.denied and one.placement.fallback:
             placement.fallback.update(dict(one.placement.fallback))
     parsed = decision_pb2.DecideResponse.FromString(data)
     for placement in parsed.placements:

@@ -22,6 +22,7 @@ REASONS = {
     "not_a_value",
     "not_finite",
     "out_of_range",
+    "reserved",
     "too_deep",
     "too_large",
     "too_long",
@@ -228,3 +229,96 @@ def test_any_event_gets_a_verdict_with_a_countable_reason(event: Event):
 @given(any_events)
 def test_the_verdict_depends_on_nothing_but_the_event_and_the_time(event: Event):
     assert judge(event) == judge(Event.FromString(event.SerializeToString()))
+
+
+@pytest.mark.parametrize("kind", ["RULING", "ERASURE", "RESTRICTION"])
+def test_what_the_profile_service_alone_says_is_refused_from_outside(kind: str):
+    rejection = judge(an_event(type=events_pb2.EventType.Value(f"EVENT_TYPE_{kind}")))
+
+    assert rejection is not None
+    assert (rejection.reason, rejection.field) == ("reserved", "events[3].type")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"ruling": events_pb2.Ruling()}, {"erasure": events_pb2.Erasure()}, {"restriction": events_pb2.Restriction()}],
+)
+def test_an_ordinary_event_carries_no_order_of_staff(fields: dict[str, Any]):
+    rejection = judge(an_event(**fields))
+
+    assert rejection is not None
+    assert (rejection.reason, rejection.field) == ("reserved", f"events[3].{next(iter(fields))}")
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "reason", "field"),
+    [
+        ("", "v", "missing", "kind"),
+        ("E-mail", "v", "bad_characters", "kind"),
+        ("e" * 65, "v", "bad_characters", "kind"),
+        ("email", "", "missing", "value"),
+        ("email", "  ", "missing", "value"),
+        ("email", "v" * 257, "too_long", "value"),
+    ],
+)
+def test_a_further_identifier_has_a_kind_and_a_value(kind: str, value: str, reason: str, field: str):
+    good = events_pb2.Identifier(kind="phone", value="+33 1 23 45 67 89")
+
+    rejection = judge(an_event(identifiers=[good, events_pb2.Identifier(kind=kind, value=value)]))
+
+    assert rejection is not None
+    assert (rejection.reason, rejection.field) == (reason, f"events[3].identifiers[1].{field}")
+
+
+def test_an_event_has_at_most_twenty_further_identifiers():
+    twenty = [events_pb2.Identifier(kind="email", value=f"{i}@example.org") for i in range(20)]
+
+    assert judge(an_event(identifiers=twenty)) is None
+    rejection = judge(an_event(identifiers=[*twenty, twenty[0]]))
+    assert rejection is not None
+    assert rejection.reason == "too_many"
+
+
+@pytest.mark.parametrize(
+    ("region", "good"), [("FR", True), ("US-CA", True), ("GB-ENG", True), ("fr", False), ("EU-", False)]
+)
+def test_a_region_is_a_code_of_iso_3166(region: str, good: bool):
+    assert (judge(an_event(context=EventContext(region=region))) is None) == good
+
+
+@pytest.mark.parametrize(
+    ("consent", "reason", "field"),
+    [
+        (Consent(source="s" * 65), "too_long", "source"),
+        (Consent(text_version="s" * 65), "too_long", "text_version"),
+        (Consent(legal_bases={"analytics": "because"}), "not_a_value", "legal_bases.analytics"),
+        (Consent(legal_bases={"": "consent"}), "missing", "legal_bases"),
+        (Consent(legal_bases={f"p{i}": "consent" for i in range(51)}), "too_many", "legal_bases"),
+    ],
+)
+def test_consent_says_where_and_on_what_basis_within_limits(consent: Consent, reason: str, field: str):
+    rejection = judge(an_event(context=EventContext(consent=consent)))
+
+    assert rejection is not None
+    assert (rejection.reason, rejection.field) == (reason, f"events[3].context.consent.{field}")
+
+
+def test_a_clients_clock_may_be_years_out_where_it_says_when_it_sent_the_event():
+    long_ago = an_event(timestamp=at(1_000), sent_at=at(1_060))
+    far_ahead = an_event(timestamp=at(NOW + 10**9), sent_at=at(NOW + 10**9 + 60))
+
+    assert judge(long_ago) is None
+    assert judge(far_ahead) is None
+
+
+def test_an_event_from_before_the_year_2000_is_refused_by_the_corrected_time():
+    rejection = judge(an_event(timestamp=at(0), sent_at=at(NOW)))
+
+    assert rejection is not None
+    assert (rejection.reason, rejection.field) == ("out_of_range", "events[3].timestamp")
+    assert "by the same clock" in rejection.expected
+
+
+def test_without_the_time_of_sending_a_timestamp_keeps_its_bounds():
+    assert judge(an_event(timestamp=at(1_000))) is not None
+    assert judge(an_event(timestamp=at(NOW + 86_401))) is not None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import random
 from typing import Any
 
@@ -91,21 +90,9 @@ def folded(events_: list[events_pb2.Event]) -> Profile:
     return profile
 
 
-def without_affinities(profile: Profile) -> bytes:
-    """All but the affinities, whose last bits depend on the order of additions."""
-    rest = Profile()
-    rest.CopyFrom(profile)
-    rest.states.pop("color_affinity", None)
-    return rest.SerializeToString(deterministic=True)
-
-
 def assert_same(one: Profile, other: Profile) -> None:
-    assert without_affinities(one) == without_affinities(other)
-    for now_ms in (NOON_MS, NOON_MS + 12 * HOUR_MS):
-        ours, theirs = (values_of(profile, READING, now_ms)[0].get("color_affinity", {}) for profile in (one, other))
-        for color in {*ours, *theirs}:
-            # One side may have dropped what the other keeps just above the limit of what is negligible.
-            assert math.isclose(ours.get(color, 0.01), theirs.get(color, 0.01), rel_tol=1e-6)
+    """Byte for byte."""
+    assert one.SerializeToString(deterministic=True) == other.SerializeToString(deterministic=True)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from tests.support.events import DAY_MS, HOUR_MS, NOON_MS, page, track
 
 from wayline.catalog.model import Catalog
 from wayline.v1 import events_pb2, profile_pb2
-from wayline_profile.core.affinities import MAX_WEIGHTS
+from wayline_profile.core import affinities
 from wayline_profile.core.fold import fold
 from wayline_profile.core.tallies import MAX_VALUES
 from wayline_profile.core.values import reading_of, values_of
@@ -157,11 +157,11 @@ def test_an_affinity_weighs_events_as_declared_and_forgets_what_is_negligible() 
     assert value_of(trait, events) == {"red": 4.0}
 
 
-def test_an_affinity_keeps_the_heaviest_values_only() -> None:
+def test_an_affinity_keeps_the_smallest_values_when_there_are_too_many() -> None:
     trait = {"kind": "affinity", "event": "Product Viewed", "property": "color", "half_life": "7d"}
-    shades = [viewed(color=f"shade-{n:03}") for n in range(MAX_WEIGHTS + 5)]
+    shades = [viewed(color=f"shade-{n:03}") for n in range(affinities.MAX_VALUES + 5)]
     weights = value_of(trait, [viewed(color="red"), viewed(color="red"), *shades])
-    assert len(weights) == MAX_WEIGHTS
+    assert set(weights) == {"red", *(f"shade-{n:03}" for n in range(affinities.MAX_VALUES - 1))}
     assert weights["red"] == 2.0
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from tests.support.events import DAY_MS, HOUR_MS, NOON_MS, page, track
-from tests.support.traits import a_reading, expiry_after, folded, value_after
+from tests.support.traits import a_reading, expiry_after, folded, state_of, value_after
 
 from wayline_profile.core.fold import merge
 
@@ -50,6 +50,6 @@ def test_customers_that_never_had_the_property_become_one(kind: str) -> None:
     reading = a_reading(it={"kind": kind, "event": "Product Viewed", "property": "color"})
     empty = folded([track("Product Viewed")], reading)
     red = folded([track("Product Viewed", {"color": "red"})], reading)
-    assert merge(red, empty, reading.definitions).states["it"].moment.value.string_value == "red"
-    assert merge(empty, red, reading.definitions).states["it"].moment.value.string_value == "red"
-    assert merge(empty, empty, reading.definitions).states["it"] == empty.states["it"]
+    assert state_of(merge(red, empty, reading.definitions), reading).moment.value.string_value == "red"
+    assert state_of(merge(empty, red, reading.definitions), reading).moment.value.string_value == "red"
+    assert state_of(merge(empty, empty, reading.definitions), reading) == state_of(empty, reading)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from tests.support.events import DAY_MS, HOUR_MS, NOON_MS, track
-from tests.support.traits import a_reading, expiry_after, folded, value_after
+from tests.support.traits import a_reading, expiry_after, folded, state_of, value_after
 
 from wayline.v1 import events_pb2
 from wayline_profile.core.fold import merge
@@ -88,7 +88,7 @@ def test_the_first_values_by_name_are_told_apart_in_whatever_order_they_come() -
     reading = a_reading(it={"kind": "distinct", "event": "Order Completed", "property": "brand"})
     many = [bought(brand=f"brand-{number:04}") for number in range(MAX_VALUES + 10)]
     for orders in (many, many[::-1]):
-        kept = folded(orders, reading).states["it"].values.values
+        kept = state_of(folded(orders, reading), reading).values.values
         assert (len(kept), kept[0], kept[-1]) == (MAX_VALUES, "brand-0000", "brand-0999")
 
 
@@ -109,6 +109,6 @@ def test_an_amount_that_no_shop_takes_is_none(amount: float) -> None:
 def test_customers_whose_orders_had_no_total_become_one(kind: str, window: dict[str, str]) -> None:
     reading = a_reading(it={"kind": kind, "event": "Order Completed", "property": "total", **window})
     empty, one = folded([bought()], reading), folded([bought(total=3)], reading)
-    assert merge(empty, empty, reading.definitions).states["it"] == empty.states["it"]
-    assert merge(empty, one, reading.definitions).states["it"] == one.states["it"]
-    assert merge(one, empty, reading.definitions).states["it"] == one.states["it"]
+    assert state_of(merge(empty, empty, reading.definitions), reading) == state_of(empty, reading)
+    assert state_of(merge(empty, one, reading.definitions), reading) == state_of(one, reading)
+    assert state_of(merge(one, empty, reading.definitions), reading) == state_of(one, reading)

@@ -29,3 +29,22 @@ def test_a_failure_is_logged_with_its_place_and_without_what_was_at_hand(capsys:
         "test_a_failure_is_logged_with_its_place_and_without_what_was_at_hand"
     )
     assert "ada@example.com" not in line
+
+
+@pytest.mark.parametrize(
+    ("text", "logged"),
+    [
+        ("expected a number, got 'ada.l@mail.example.org'", "expected a number, got '(address)'"),
+        ("model:visit@1 and a@b stay", "model:visit@1 and a@b stay"),
+    ],
+)
+def test_an_address_that_an_error_quotes_is_not_logged(
+    text: str, logged: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    logging.configure("test")
+    try:
+        logging.get("codec").warning("refused", error=text, nested={"list": [text]})
+    finally:
+        structlog.reset_defaults()
+    said = json.loads(capsys.readouterr().err)
+    assert (said["error"], said["nested"]) == (logged, {"list": [logged]})

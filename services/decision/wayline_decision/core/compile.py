@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from wayline.catalog.arbitration import Floors
 from wayline.catalog.facts import for_action, mentions_action
 from wayline.catalog.formula import compile_formula
+from wayline.catalog.labels import labelled_context
 from wayline.catalog.model import POLICIES, Action, Catalog, Group, Issue, Placement, Rule, Treatment
 from wayline.catalog.rules import RuleCompiler, RuleSet
 from wayline.catalog.schema import Schema, build_schema
@@ -119,7 +120,8 @@ def compile_plan(catalog: Catalog, revision: int) -> Plan:
         weighted_actions=np.array(list(weight_texts), np.intp),
         weight_of=np.array([weights[text] for text in weight_texts.values()], np.intp),
         clock=Clock(),
-        nobody=Known(schema.traits(), facts.traits(), {}),
+        nobody=Known(schema.traits(), facts.traits()),
+        labelled_context=labelled_context(catalog),
     )
 
 
@@ -128,7 +130,8 @@ def _only_what_is_read(catalog: Catalog, texts: Sequence[str]) -> Catalog:
     if any(_WHOLE_PROFILE.search(text) for text in texts):
         return catalog
     read = {name for text in texts for name in _TRAIT.findall(text)}
-    return catalog.model_copy(update={"traits": {name: one for name, one in catalog.traits.items() if name in read}})
+    traits = {name: one for name, one in catalog.effective_traits().items() if name in read}
+    return catalog.model_copy(update={"traits": traits, "audiences": {}, "lifecycle": None})
 
 
 def _text(text: str, one: Placed) -> str:

@@ -13,6 +13,7 @@ from wayline.catalog.templates import RenderError
 from wayline_decision.core.arbitrate import above
 from wayline_decision.core.bitset import indices_of, rows_where
 from wayline_decision.core.company import Company
+from wayline_decision.core.consent import denied
 from wayline_decision.core.contact import Met, Verdict, promised
 from wayline_decision.core.controls import BY_LOT, under
 from wayline_decision.core.decision import (
@@ -138,8 +139,9 @@ class Conclusion:
     def _fill(self, placement: PlacementPlan, slots: int) -> Filled:
         plan = self._plan
         seen = self._seen(placement)
-        if not self._allowed(placement):
-            return Filled(placement, (), placement.purpose, *seen)
+        refused = denied(plan, self._question.known, placement, reachable=self._question.reachable)
+        if refused is not None:
+            return Filled(placement, (), refused, *seen)
         open_, barred = self._open(placement, seen.screened)
         self._candidates |= open_
         first = 0
@@ -225,10 +227,6 @@ class Conclusion:
             self._failures.append(f"content:{row.action_id}/{row.treatment_id} failed: {error}")
             return None
 
-    def _allowed(self, placement: PlacementPlan) -> bool:
-        known = self._question.known
-        return self._plan.catalog.allows(placement.purpose, known.consents if known else {})
-
     def _open(self, placement: PlacementPlan, screened: Screened) -> tuple[int, Barred]:
         """The rows that no stage before the scores drops, as a bit set, and what those other than rules drop."""
         barred = self._barred(placement)
@@ -242,7 +240,7 @@ class Conclusion:
         if placement.personal or self._subject.known is self._plan.nobody:
             return _Seen(self._subject, self._screened, self._standing)
         if self._aside is None:
-            nobody = subject_of(self._plan, None, self._question.situation, self._now)
+            nobody = subject_of(self._plan, None, self._subject.situation, self._now)
             standing = standings(self._plan, self._models, [nobody])[0]
             if self._control is not None:
                 standing = under(self._control, self._plan, standing, _control_seeds(self._question.seed)[1])
@@ -368,7 +366,8 @@ class Conclusion:
         """
         candidates = 0
         for placement, _ in self._question.placements:
-            if self._allowed(placement):
+            question = self._question
+            if denied(self._plan, question.known, placement, reachable=question.reachable) is None:
                 candidates |= self._open(placement, self._seen(placement).screened)[0]
         raw: Floats = self._standing.raw.copy()
         actions, given = self._actions(candidates), np.frombuffer(recorded, "<f4")

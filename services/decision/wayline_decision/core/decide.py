@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from wayline_decision.core.conclusion import Conclusion
+from wayline_decision.core.consent import consent_standing, usable_situation
 from wayline_decision.core.decision import (
     UNLIMITED,
     Decision,
@@ -39,7 +40,12 @@ def prepare(plan: Plan, models: Models, questions: Sequence[Question], times: Se
     """Score, each question at its own time; `conclude` does the rest, one after the other."""
     modes = [_personalisation(plan, question) for question in questions]
     subjects = [
-        subject_of(plan, question.known if mode is Personalisation.FULL else None, question.situation, now)
+        subject_of(
+            plan,
+            question.known if mode is Personalisation.FULL else None,
+            usable_situation(plan, question.known, question.reachable, question.situation),
+            now,
+        )
         for question, mode, now in zip(questions, modes, times, strict=True)
     ]
     return [Prepared(*one) for one in zip(questions, modes, subjects, standings(plan, models, subjects), strict=True)]
@@ -55,6 +61,6 @@ def _personalisation(plan: Plan, question: Question) -> Personalisation:
         return Personalisation.UNAVAILABLE
     if question.known is None:
         return Personalisation.UNKNOWN_CUSTOMER
-    if not plan.catalog.allows(plan.catalog.personalisation, question.known.consents):
+    if not consent_standing(plan, question.known, plan.catalog.personalisation).allowed:
         return Personalisation.NO_CONSENT
     return Personalisation.FULL

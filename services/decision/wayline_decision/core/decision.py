@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import IntEnum
 from typing import Any, NamedTuple
 
+from wayline_decision.core.consent import Denied
 from wayline_decision.core.contact import Met, Verdict
 from wayline_decision.core.experiments import AS_EVERYBODY, Assignment
 from wayline_decision.core.known import Arithmetic, Known, Situation, Standing
@@ -76,7 +77,7 @@ class Filled(NamedTuple):
 
     placement: PlacementPlan
     chosen: tuple[Chosen, ...]
-    denied_purpose: str | None
+    denied: Denied | None
     subject: Subject
     """Whom its rules and models saw."""
     screened: Screened

@@ -89,11 +89,8 @@ class _Why:
 
     def dropped(self, at: int) -> Dropped:
         plan, filled = self._plan, self._filled
-        if filled.denied_purpose:
-            purpose = filled.denied_purpose
-            return self._drop(
-                at, Stage.CONSENT, f"no consent for {purpose}", f"the customer would have to allow {purpose}"
-            )
+        if filled.denied is not None:
+            return self._drop(at, Stage.CONSENT, filled.denied.reason, filled.denied.change)
         forced = filled.contest is not None and filled.contest.forced >> at & 1
         barred = {stage for stage, rows in filled.barred if rows >> at & 1 and not (forced and stage is Stage.FLOOR)}
         for stage in Stage:

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from wayline.catalog.consent import NOTHING_SAID, Said
+from wayline.catalog.consent import Standing as ConsentStanding
 from wayline_decision.core.contact import Met, Verdict
 
 Floats = NDArray[np.float64]
@@ -145,13 +147,14 @@ class Known:
     """
 
     __slots__ = (
-        "consents",
         "contacts",
         "facts",
         "judged",
         "lot",
+        "said",
         "scores",
         "standing",
+        "stands",
         "timezone",
         "traits",
         "unreached",
@@ -162,7 +165,7 @@ class Known:
         self,
         traits: Any,
         facts: Any,
-        consents: Mapping[str, bool],
+        said: Said = NOTHING_SAID,
         *,
         contacts: Sequence[Met] = (),
         timezone: str = "",
@@ -173,14 +176,16 @@ class Known:
         Args:
             traits: for models: all declared traits.
             facts: for rules: the traits that rules read (see `Plan.facts`).
-            consents: purpose to the customer's last word.
+            said: of consent, by the customer.
             contacts: outcomes that name an action.
             timezone: IANA name; empty: not known.
             lot: what experiments draw by; 16 bytes.
         """
         self.traits = traits
         self.facts = facts
-        self.consents = consents
+        self.said = said
+        self.stands: dict[str | None, ConsentStanding] = {}
+        """By purpose: see `wayline_decision.core.consent`."""
         self.contacts = contacts
         self.timezone = timezone
         self.lot = lot
@@ -210,7 +215,7 @@ class Situation:
     Visitors share situations (a device, a country, a kind of page), so one is kept for the requests to come.
     """
 
-    __slots__ = ("context", "judged", "warnings")
+    __slots__ = ("bare", "context", "judged", "warnings")
 
     def __init__(self, context: Any, warnings: Sequence[str] = ()) -> None:
         """Begin with nothing worked out.
@@ -223,3 +228,5 @@ class Situation:
         self.warnings = warnings
         self.judged: Judged | None = None
         """How the conditions on the context alone turned out."""
+        self.bare: Situation | None = None
+        """The same without the fields that have labels: see `wayline_decision.core.consent`."""

@@ -181,6 +181,8 @@ class Plan:
     clock: Clock
     nobody: Known
     """Of whom nothing is known, or may be used."""
+    labelled_context: tuple[str, ...]
+    """Context fields that are not used either without consent for personalisation."""
 
     @property
     def everything(self) -> int:

@@ -7,18 +7,16 @@ reason: see `exact`.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from wayline.v1 import events_pb2, profile_pb2
 
 State = profile_pb2.TraitState
 
 
-class Valued(NamedTuple):
-    """A value as of a time; None without evidence. From `until_ms` on it may differ without any event; 0: never."""
-
-    value: Any
-    until_ms: int = 0
+Valued = tuple[Any, int]
+"""A value as of a time; None without evidence. From the time that follows, in ms, it may differ without any event; 0:
+never. A plain pair, since more of these are made for each event than of anything else."""
 
 
 class Folder(Protocol):

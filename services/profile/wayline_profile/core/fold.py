@@ -3,53 +3,56 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cache
-from zoneinfo import available_timezones
+from dataclasses import dataclass, field
 
 from wayline.catalog.contact import Outcome
 from wayline.catalog.fields import Default
+from wayline.catalog.identifiers import rules_of
 from wayline.catalog.model import Catalog
 from wayline.catalog.traits import EventTrait
-from wayline.identity import identity_key
+from wayline.identifiers import IdentityRules
 from wayline.v1 import events_pb2, profile_pb2
 from wayline_profile.core.contacts import fold_contacts, outcomes_by_event, united
 from wayline_profile.core.evidence import Folder
-from wayline_profile.core.folders import folders_of
-from wayline_profile.core.identifiers import identifiers_of
-from wayline_profile.core.properties import text_of
-
-MAX_ATTRIBUTES = 200
-MAX_CONSENTS = 50
+from wayline_profile.core.fingerprints import contacts_key, state_key
+from wayline_profile.core.folders import folder_of
+from wayline_profile.core.properties import text_of, text_of_default
+from wayline_profile.core.statements import fold_restriction, fold_statements, merge_statements
 
 Event = events_pb2.Event
 Profile = profile_pb2.Profile
-_Dated = profile_pb2.Attribute | profile_pb2.TimeZoneState | profile_pb2.Origin
 
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
     """A trait that wants events of one name, with these properties."""
 
-    trait: str
+    state: str
+    """The key of its state; see `fingerprints`."""
     folder: Folder
     where: Mapping[str, Default]
 
     def wants(self, event: Event) -> bool:
         """Whether the event's properties have the declared values."""
-        return all(text_of(event, name) == _text(value) for name, value in self.where.items())
+        return all(text_of(event, name) == text_of_default(value) for name, value in self.where.items())
 
 
 @dataclass(frozen=True, slots=True)
 class Definitions:
     """The declared traits and outcomes, arranged for folding."""
 
+    keys: Mapping[str, str]
+    """Trait to the key of its state, for every trait that is made of events."""
     folders: Mapping[str, Folder]
+    """By the key of the state."""
     tracks: Mapping[str, tuple[Subscription, ...]]
     pages: tuple[Subscription, ...]
     screens: tuple[Subscription, ...]
     outcomes: Mapping[str, Outcome]
     """Name of a track event to the outcome that it tells."""
+    contacts: str
+    """The key that stands for `outcomes`; see `fingerprints`."""
+    identity: IdentityRules = field(default_factory=IdentityRules)
 
     def subscriptions(self, event: Event) -> tuple[Subscription, ...]:
         """Who wants the event."""
@@ -64,15 +67,19 @@ class Definitions:
 
 def definitions_of(catalog: Catalog) -> Definitions:
     """Arrange a catalogue's traits and outcomes. 'page' and 'screen' stand for every page and every screen."""
-    folders = folders_of(catalog)
+    keys: dict[str, str] = {}
+    folders: dict[str, Folder] = {}
     by_name: dict[str, list[Subscription]] = {}
-    for name, trait in catalog.traits.items():
+    for name, trait in catalog.effective_traits().items():
         if isinstance(trait, EventTrait):
+            keys[name] = key = state_key(name, trait)
+            folders[key] = folder_of(trait)
             for event in trait.event:
-                by_name.setdefault(event, []).append(Subscription(name, folders[name], trait.where))
+                by_name.setdefault(event, []).append(Subscription(key, folders[key], trait.where))
     tracks = {name: tuple(wanted) for name, wanted in by_name.items()}
     pages, screens = tracks.pop("page", ()), tracks.pop("screen", ())
-    return Definitions(folders, tracks, pages, screens, outcomes_by_event(catalog.outcomes))
+    outcomes, contacts = outcomes_by_event(catalog.outcomes), contacts_key(catalog.outcomes)
+    return Definitions(keys, folders, tracks, pages, screens, outcomes, contacts, rules_of(catalog))
 
 
 def timestamp_ms(event: Event) -> int:
@@ -96,22 +103,24 @@ def fold(profile: Profile, event: Event, definitions: Definitions) -> Profile:
 def fold_into(profile: Profile, event: Event, definitions: Definitions) -> None:
     """`fold`, in place: for the projector, whose profiles are fresh from the store and nobody else's."""
     at_ms = timestamp_ms(event)
+    if event.type == events_pb2.EVENT_TYPE_RESTRICTION:
+        fold_restriction(profile, event, at_ms)
+        return
     profile.event_count += 1
     profile.last_seen_ms = max(profile.last_seen_ms, at_ms)
     profile.first_seen_ms = min(profile.first_seen_ms or at_ms, at_ms)
-    _fold_origin(profile, event, at_ms)
-    context = event.context
-    if context.HasField("consent"):
-        _fold_consent(profile, event, at_ms)
-    if context.timezone:
-        _fold_timezone(profile, event, at_ms)
-    if event.type == events_pb2.EVENT_TYPE_IDENTIFY:
-        _fold_attributes(profile, event, at_ms)
-    elif event.type == events_pb2.EVENT_TYPE_TRACK and event.name in definitions.outcomes:
+    fold_statements(profile, event, at_ms, definitions.identity)
+    fold_evidence(profile, event, definitions, at_ms)
+
+
+def fold_evidence(profile: Profile, event: Event, definitions: Definitions, at_ms: int) -> None:
+    """The part of the fold that the catalogue decides on: contacts and the states of traits, in place."""
+    if event.type == events_pb2.EVENT_TYPE_TRACK and event.name in definitions.outcomes:
         fold_contacts(profile.contacts, event, definitions.outcomes[event.name], at_ms)
+    states = profile.states
     for subscription in definitions.subscriptions(event):
         if not subscription.where or subscription.wants(event):
-            subscription.folder.fold(profile.states[subscription.trait], event, at_ms)
+            subscription.folder.fold(states[subscription.state], event, at_ms)
 
 
 def merge(profile: Profile, other: Profile, definitions: Definitions) -> Profile:
@@ -123,10 +132,7 @@ def merge(profile: Profile, other: Profile, definitions: Definitions) -> Profile
     merged.first_seen_ms = min(
         profile.first_seen_ms or other.first_seen_ms, other.first_seen_ms or profile.first_seen_ms
     )
-    for name, theirs in sorted(other.attributes.items()):
-        _keep_later(merged, name, theirs)
-    for purpose, said in sorted(other.consents.items()):
-        _keep_last_word(merged, purpose, said)
+    merge_statements(merged, other)
     for name, state in sorted(other.states.items()):
         if name not in merged.states:
             merged.states[name].CopyFrom(state)
@@ -135,85 +141,4 @@ def merge(profile: Profile, other: Profile, definitions: Definitions) -> Profile
     if other.contacts:
         del merged.contacts[:]
         merged.contacts.extend(united(profile.contacts, other.contacts))
-    if other.HasField("timezone"):
-        _keep_later_zone(merged, other.timezone)
-    if other.HasField("origin"):
-        _keep_earlier_origin(merged, other.origin)
     return merged
-
-
-def _fold_origin(profile: Profile, event: Event, at_ms: int) -> None:
-    # Nearly every event is later than the first, and costs this comparison only.
-    if profile.HasField("origin") and at_ms > profile.origin.timestamp_ms:
-        return
-    pairs = identifiers_of(event)
-    if pairs:
-        key = identity_key(*pairs[0])
-        origin = profile_pb2.Origin(timestamp_ms=at_ms, message_id=event.message_id, identity_key=key)
-        _keep_earlier_origin(profile, origin)
-
-
-def _keep_earlier_origin(profile: Profile, origin: profile_pb2.Origin) -> None:
-    if not profile.HasField("origin") or _is_later(profile.origin, origin):
-        profile.origin.CopyFrom(origin)
-
-
-def _fold_timezone(profile: Profile, event: Event, at_ms: int) -> None:
-    name = event.context.timezone
-    if name in _zones():
-        zone = profile_pb2.TimeZoneState(name=name, timestamp_ms=at_ms, message_id=event.message_id)
-        _keep_later_zone(profile, zone)
-
-
-def _keep_later_zone(profile: Profile, zone: profile_pb2.TimeZoneState) -> None:
-    if not profile.HasField("timezone") or _is_later(zone, profile.timezone):
-        profile.timezone.CopyFrom(zone)
-
-
-@cache
-def _zones() -> frozenset[str]:
-    """The IANA names. 'localtime' would be another place on each machine, and 'Factory' is none."""
-    return frozenset(available_timezones() - {"localtime", "Factory"})
-
-
-def _fold_consent(profile: Profile, event: Event, at_ms: int) -> None:
-    for purpose, granted in event.context.consent.category_preferences.items():
-        said = profile_pb2.ConsentState(granted=granted, timestamp_ms=at_ms, message_id=event.message_id)
-        _keep_last_word(profile, purpose, said)
-
-
-def _keep_last_word(profile: Profile, purpose: str, said: profile_pb2.ConsentState) -> None:
-    if purpose not in profile.consents:
-        if len(profile.consents) < MAX_CONSENTS:
-            profile.consents[purpose].CopyFrom(said)
-        return
-    held = profile.consents[purpose]
-    # Of two words of the same time the stricter wins: 'no' sorts after 'yes'.
-    if (said.timestamp_ms, not said.granted, said.message_id) > (held.timestamp_ms, not held.granted, held.message_id):
-        held.CopyFrom(said)
-
-
-def _fold_attributes(profile: Profile, event: Event, at_ms: int) -> None:
-    for name, value in event.traits.fields.items():
-        stated = profile_pb2.Attribute(value=value, timestamp_ms=at_ms, message_id=event.message_id)
-        _keep_later(profile, name, stated)
-
-
-def _keep_later(profile: Profile, name: str, stated: profile_pb2.Attribute) -> None:
-    if name not in profile.attributes:
-        if len(profile.attributes) < MAX_ATTRIBUTES:
-            profile.attributes[name].CopyFrom(stated)
-        return
-    held = profile.attributes[name]
-    if _is_later(stated, held):
-        held.CopyFrom(stated)
-
-
-def _is_later(one: _Dated, other: _Dated) -> bool:
-    return (one.timestamp_ms, one.message_id) > (other.timestamp_ms, other.message_id)
-
-
-def _text(value: Default) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return repr(float(value)) if isinstance(value, int | float) else value

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from wayline.catalog.model import Catalog
 from wayline.catalog.traits import (
     UNIT_SECONDS,
     AffinityTrait,
@@ -23,11 +22,6 @@ from wayline_profile.core.evidence import Folder
 from wayline_profile.core.moments import MomentFolder, RecencyFolder
 from wayline_profile.core.spans import EverFolder, WindowFolder
 from wayline_profile.core.tallies import Average, Count, Distinct, Extreme, Frequent, Sum, Tally
-
-
-def folders_of(catalog: Catalog) -> dict[str, Folder]:
-    """Every trait that is made of events, by name."""
-    return {name: folder_of(trait) for name, trait in catalog.traits.items() if isinstance(trait, EventTrait)}
 
 
 def folder_of(trait: EventTrait) -> Folder:

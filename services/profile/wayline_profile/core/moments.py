@@ -21,10 +21,12 @@ class MomentFolder:
 
     def fold(self, state: State, event: events_pb2.Event, timestamp_ms: int) -> None:
         """Keep the earlier, or the later."""
-        if self.property_name in event.properties.fields and self._precedes(state, timestamp_ms, event.message_id):
-            state.moment.value.CopyFrom(event.properties.fields[self.property_name])
-            state.moment.timestamp_ms = timestamp_ms
-            state.moment.message_id = event.message_id
+        value = event.properties.fields.get(self.property_name)
+        if value is not None and self._precedes(state, timestamp_ms, event.message_id):
+            moment = state.moment
+            moment.value.CopyFrom(value)
+            moment.timestamp_ms = timestamp_ms
+            moment.message_id = event.message_id
 
     def merge(self, state: State, other: State) -> None:
         """Keep the earlier, or the later."""
@@ -33,12 +35,13 @@ class MomentFolder:
 
     def value(self, state: State, now_ms: int) -> Valued:  # noqa: ARG002
         """The value, if it is of the declared type."""
-        return Valued(typed(state.moment.value, self.type, self.default))
+        return typed(state.moment.value, self.type, self.default), 0
 
     def _precedes(self, state: State, timestamp_ms: int, message_id: str) -> bool:
         if not state.HasField("moment"):
             return True
-        held = (state.moment.timestamp_ms, state.moment.message_id)
+        moment = state.moment
+        held = (moment.timestamp_ms, moment.message_id)
         return (timestamp_ms, message_id) < held if self.first else (timestamp_ms, message_id) > held
 
 
@@ -61,6 +64,6 @@ class RecencyFolder:
     def value(self, state: State, now_ms: int) -> Valued:
         """The whole units that have gone by; one more at the end of the next."""
         if not state.HasField("latest_ms"):
-            return Valued(None)
+            return None, 0
         units = max(0, now_ms - state.latest_ms) // self.unit_ms
-        return Valued(units, state.latest_ms + (units + 1) * self.unit_ms)
+        return units, state.latest_ms + (units + 1) * self.unit_ms

@@ -16,9 +16,9 @@ _LARGEST = 1e100
 
 def text_of(event: events_pb2.Event, name: str) -> str | None:
     """A property as text; None when it is missing, empty, or neither text, number nor boolean."""
-    if name not in event.properties.fields:
+    value = event.properties.fields.get(name)
+    if value is None:
         return None
-    value = event.properties.fields[name]
     match value.WhichOneof("kind"):
         case "string_value":
             return value.string_value[:MAX_CHARACTERS] or None
@@ -30,12 +30,17 @@ def text_of(event: events_pb2.Event, name: str) -> str | None:
             return None
 
 
+def text_of_default(value: Default) -> str:
+    """What a catalogue gives as the value of a property, as `text_of` would give it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return repr(float(value)) if isinstance(value, int | float) else value
+
+
 def number_of(event: events_pb2.Event, name: str) -> float | None:
     """A numeric property; None when it is missing, no number, or beyond 1e100 either way."""
-    if name not in event.properties.fields:
-        return None
-    value = event.properties.fields[name]
-    if not value.HasField("number_value"):
+    value = event.properties.fields.get(name)
+    if value is None or not value.HasField("number_value"):
         return None
     number = value.number_value + 0.0  # so that there is one zero only: -0.0 would make other bytes
     return number if -_LARGEST <= number <= _LARGEST else None

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 
 from wayline.v1 import events_pb2, profile_pb2
+from wayline_profile.core.buckets import bucket_at
 from wayline_profile.core.evidence import State, Valued
 from wayline_profile.core.tallies import Tally
 
@@ -35,7 +37,7 @@ class EverFolder:
 
     def value(self, state: State, now_ms: int) -> Valued:  # noqa: ARG002
         """What the tally says."""
-        return Valued(self.tally.value((getattr(state, self.field),)))
+        return self.tally.alone(getattr(state, self.field)), 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,40 +60,28 @@ class WindowFolder:
         """Take it into the bucket of the event's own time."""
         taken = self.tally.read(event)
         if taken is not None:
-            bucket = self._bucket(state, timestamp_ms // self.width_ms)
+            bucket = bucket_at(state.buckets.buckets, timestamp_ms // self.width_ms, BUCKETS_PER_WINDOW)
             if bucket is not None:
                 self.tally.add(bucket, taken)
 
     def merge(self, state: State, other: State) -> None:
         """Unite bucket by bucket."""
         for theirs in other.buckets.buckets:
-            ours = self._bucket(state, theirs.index)
+            ours = bucket_at(state.buckets.buckets, theirs.index, BUCKETS_PER_WINDOW)
             if ours is not None:
                 self.tally.merge(ours, theirs)
 
     def value(self, state: State, now_ms: int) -> Valued:
         """What the tally says of the buckets that reach into the window."""
-        buckets, width_ms = state.buckets.buckets, self.width_ms
+        buckets: Sequence[profile_pb2.Bucket] = state.buckets.buckets
+        width_ms = self.width_ms
         # In whole numbers: (index + 1) * width > now - window.
-        live = buckets[bisect_left(buckets, (now_ms - self.window_ms) // width_ms, key=_index_of) :]
-        return Valued(self.tally.value(live), (live[0].index + 1) * width_ms + self.window_ms if live else 0)
-
-    def _bucket(self, state: State, index: int) -> profile_pb2.Bucket | None:
-        """The bucket of an index; None when the window before the newest does not reach back to it."""
-        buckets = state.buckets.buckets
-        if not buckets:
-            return buckets.add(index=index)
-        newest = buckets[-1].index
-        if newest == index:  # nearly always
-            return buckets[-1]
-        if index > newest:
-            added = buckets.add(index=index)
-            while buckets[0].index < index - BUCKETS_PER_WINDOW:
-                del buckets[0]
-            return added
-        if index < newest - BUCKETS_PER_WINDOW:
-            return None
-        at = bisect_left(buckets, index, key=_index_of)
-        if buckets[at].index != index:
-            buckets.insert(at, profile_pb2.Bucket(index=index))
-        return buckets[at]
+        first = (now_ms - self.window_ms) // width_ms
+        if not buckets or buckets[-1].index < first:
+            return self.tally.value(()), 0
+        oldest = buckets[0]
+        if oldest.index < first:
+            buckets = buckets[bisect_left(buckets, first, key=_index_of) :]
+            oldest = buckets[0]
+        value = self.tally.alone(oldest) if len(buckets) == 1 else self.tally.value(buckets)
+        return value, (oldest.index + 1) * width_ms + self.window_ms

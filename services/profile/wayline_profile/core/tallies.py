@@ -37,6 +37,9 @@ class Tally(Protocol):
     def value(self, cells: Sequence[Cell]) -> Any:
         """The value over all cells; None when it has none without evidence."""
 
+    def alone(self, cell: Cell) -> Any:
+        """The value over one cell, which is what is asked for most often."""
+
 
 @dataclass(frozen=True, slots=True)
 class Count:
@@ -57,6 +60,10 @@ class Count:
     def value(self, cells: Sequence[Cell]) -> Any:
         """The number."""
         return sum(cell.count for cell in cells)
+
+    def alone(self, cell: Cell) -> Any:
+        """The number."""
+        return cell.count
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +90,10 @@ class Sum:
         """The sum, rounded once."""
         return exact.total_of(cells)
 
+    def alone(self, cell: Cell) -> Any:
+        """The sum, rounded once."""
+        return cell.sum
+
 
 @dataclass(frozen=True, slots=True)
 class Average(Sum):
@@ -92,6 +103,10 @@ class Average(Sum):
         """The sum by the number of events that had an amount."""
         count = sum(cell.count for cell in cells)
         return exact.total_of(cells) / count if count else None
+
+    def alone(self, cell: Cell) -> Any:
+        """The same of one cell."""
+        return cell.sum / cell.count if cell.count else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +133,10 @@ class Extreme:
         """The smallest, or the greatest."""
         extremes = (cell.extreme for cell in cells if cell.HasField("extreme"))
         return max(extremes, default=None) if self.greatest else min(extremes, default=None)
+
+    def alone(self, cell: Cell) -> Any:
+        """The number."""
+        return cell.extreme if cell.HasField("extreme") else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,9 +166,11 @@ class Distinct:
 
     def value(self, cells: Sequence[Cell]) -> Any:
         """How many."""
-        if len(cells) == 1:
-            return len(cells[0].values)
         return min(MAX_VALUES, len({value for cell in cells for value in cell.values}))
+
+    def alone(self, cell: Cell) -> Any:
+        """How many."""
+        return len(cell.values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +205,10 @@ class Frequent:
             counts = {value: counts[value] for value in sorted(counts)[:MAX_VALUES]}
         most = max(counts.values(), default=0)
         return min((value for value, count in counts.items() if count == most), default=None)
+
+    def alone(self, cell: Cell) -> Any:
+        """The value."""
+        return self.value((cell,))
 
     def _limit(self, cell: Cell) -> None:
         excess = len(cell.counts) - MAX_VALUES

@@ -1,23 +1,29 @@
-"""The profile store on PostgreSQL: one transaction per commit, which checks the positions that it builds on.
+"""The profile store on PostgreSQL: one transaction per commit, which checks what it builds on.
 
 Who commits locks the positions of its partitions, compares them with those that it knows, and writes only if they are
-the same. So of two processes that both believe to own a partition, one is refused, whatever happens in between.
+the same. So of two processes that both believe to own a partition, one is refused, whatever happens in between. Of two
+that own different partitions, and read and change the same customer, the second is refused likewise.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import threading
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, LiteralString
 
-from psycopg import Connection, Pipeline
+from psycopg import Connection
 
+from wayline.errors import Retryable
 from wayline.v1 import events_pb2, profile_pb2
-from wayline_profile.core.projector import Commit
+from wayline_profile.core.changes import Commit, Filed
 from wayline_profile.store import Counters, PositionMoved
-from wayline_profile.store.keys import entry_key, message_key
-from wayline_profile.store.postgres_link import Link
+from wayline_profile.store.keys import message_key, parts_of_place, place_of
+from wayline_profile.store.postgres_compaction import compact
+from wayline_profile.store.postgres_link import Link, parameters_of
 from wayline_profile.store.postgres_schema import SCHEMA, ensure_schema
+from wayline_profile.store.postgres_unit import IDENTITIES, LAST_COMMIT, PROFILES, RECORDS, SEEN, PostgresUnit
+from wayline_profile.store.postgres_writes import ReadSet, write
 
 _PAGE = 500
 _END_OF_TIME = (1 << 63) - 1
@@ -31,10 +37,9 @@ _Rows = Sequence[tuple[Any, ...]]
 
 _POSITIONS: LiteralString = "SELECT partition, sequence FROM positions"
 _COUNTERS: LiteralString = "SELECT profiles, folded, duplicates, poison FROM counters"
-_RESOLVE: LiteralString = "SELECT key, profile_id FROM identities WHERE key = ANY(%b)"
-_PROFILES: LiteralString = "SELECT id, data FROM profiles WHERE id = ANY(%b)"
-_SEEN: LiteralString = "SELECT key FROM message_ids WHERE key = ANY(%b)"
-_RECORDS: LiteralString = "SELECT key, value FROM records WHERE kind = %b AND key = ANY(%b)"
+_PROFILES_OF: LiteralString = """
+    SELECT id, data FROM profiles WHERE id IN (SELECT profile_id FROM identities WHERE key = ANY(%b))
+"""
 _SCAN: LiteralString = "SELECT key, value FROM records WHERE kind = %b AND key > %b ORDER BY key LIMIT %b::bigint"
 _PAGE_OF_PROFILES: LiteralString = "SELECT id, data FROM profiles WHERE id > %b ORDER BY id LIMIT %b"
 # For each key its own walk along the index, newest first, which ends at the limit.
@@ -46,47 +51,18 @@ _TIMELINE: LiteralString = """
     ) AS one
     ORDER BY one.at_ms DESC, one.entry DESC LIMIT %b::bigint
 """
-_BEGIN_PARTITIONS: LiteralString = """
-    INSERT INTO positions SELECT unnest(%b::integer[]), 0 ON CONFLICT DO NOTHING
-"""
-_LOCK_POSITIONS: LiteralString = """
-    SELECT partition, sequence FROM positions WHERE partition = ANY(%b::integer[]) ORDER BY partition FOR UPDATE
-"""
-_MOVE_POSITIONS: LiteralString = """
-    UPDATE positions SET sequence = new.sequence
-    FROM unnest(%b::integer[], %b::bigint[]) AS new (partition, sequence) WHERE positions.partition = new.partition
-"""
-_DELETE_PROFILES: LiteralString = "DELETE FROM profiles WHERE id = ANY(%b)"
-_PUT_PROFILES: LiteralString = """
-    INSERT INTO profiles SELECT * FROM unnest(%b::bytea[], %b::bytea[])
-    ON CONFLICT (id) DO UPDATE SET data = excluded.data
-"""
-_PUT_IDENTITIES: LiteralString = """
-    INSERT INTO identities SELECT * FROM unnest(%b::bytea[], %b::bytea[])
-    ON CONFLICT (key) DO UPDATE SET profile_id = excluded.profile_id
-"""
-_PUT_MESSAGE_IDS: LiteralString = """
-    INSERT INTO message_ids SELECT * FROM unnest(%b::bytea[], %b::bigint[])
-    ON CONFLICT (key) DO UPDATE SET received_ms = excluded.received_ms
-"""
-_PUT_TIMELINE: LiteralString = """
-    INSERT INTO timeline SELECT * FROM
-        unnest(%b::bytea[], %b::bigint[], %b::bytea[], %b::integer[], %b::bigint[], %b::bytea[])
-    ON CONFLICT (key, at_ms, entry)
-    DO UPDATE SET partition = excluded.partition, sequence = excluded.sequence, event = excluded.event
-"""
-_DELETE_RECORDS: LiteralString = """
-    DELETE FROM records USING unnest(%b::text[], %b::bytea[]) AS gone (kind, key)
-    WHERE (records.kind, records.key) = (gone.kind, gone.key)
-"""
-_PUT_RECORDS: LiteralString = """
-    INSERT INTO records SELECT * FROM unnest(%b::text[], %b::bytea[], %b::bytea[])
-    ON CONFLICT (kind, key) DO UPDATE SET value = excluded.value
-"""
-_COUNT: LiteralString = """
-    UPDATE counters SET profiles = profiles + %b::bigint, folded = folded + %b::bigint,
-        duplicates = duplicates + %b::bigint, poison = poison + %b::bigint
-    RETURNING profiles, folded, duplicates, poison
+_PAGE_OF_IDENTITIES: LiteralString = (
+    "SELECT key, profile_id FROM identities WHERE key > %b ORDER BY key LIMIT %b::bigint"
+)
+# Of each key no more than the page holds, oldest first.
+_FILED: LiteralString = """
+    SELECT one.key, one.at_ms, one.entry, one.partition, one.sequence, one.event
+    FROM unnest(%b::bytea[]) AS wanted (key) CROSS JOIN LATERAL (
+        SELECT * FROM timeline WHERE timeline.key = wanted.key
+            AND (timeline.key, at_ms, entry) > (%b::bytea, %b::bigint, %b::bytea)
+        ORDER BY at_ms, entry LIMIT %b::bigint
+    ) AS one
+    ORDER BY one.key, one.at_ms, one.entry LIMIT %b::bigint
 """
 # Rows that another worker is sweeping are left to it.
 _SWEEP_MESSAGE_IDS: LiteralString = """
@@ -120,36 +96,60 @@ class PostgresProfileStore:
         """
         settings = {**_SETTINGS, "synchronous_commit": "on" if sync else "off"}
         self._link = Link(url, timeout_seconds=timeout_seconds, settings=settings, prepare=ensure_schema)
-        # Never read again, not even after the connection was lost: a commit builds on what was read at these positions.
-        self._positions: dict[int, int] = {}
-        try:
-            self._positions |= dict(self._read(_POSITIONS))
-            self._counters = _counters_of(self._read(_COUNTERS)[0])
-        except BaseException:
-            self._link.close()
-            raise
+        self._parameters = parameters_of(url)
+        # Whoever only reads does so in a thread of its own, and need not wait for who is writing.
+        self._readers = Link(url, timeout_seconds=timeout_seconds, settings=settings, prepare=ensure_schema)
+        # Read again only by `take_over`: a commit builds on what was read at these positions.
+        self._taken = self.positions()
+        self._compacting, self._closed = threading.Lock(), False
 
     def positions(self) -> dict[int, int]:
         """See the port."""
-        return dict(self._positions)
+        return dict(self._read(_POSITIONS))
 
     def counters(self) -> Counters:
         """See the port."""
-        return self._counters
+        profiles, folded, duplicates, poison = self._read(_COUNTERS)[0]
+        return Counters(profiles=profiles, folded=folded, duplicates=duplicates, poison=poison)
+
+    def version(self) -> int:
+        """See the port."""
+        return int(self._read(LAST_COMMIT)[0][0])
+
+    def take_over(self, partitions: Collection[int]) -> dict[int, int]:
+        """See the port."""
+        stored = self.positions()
+        self._taken = {partition: stored[partition] for partition in partitions if partition in stored}
+        return {partition: stored.get(partition, 0) for partition in partitions}
+
+    @contextmanager
+    def begin(self) -> Iterator[PostgresUnit]:
+        """See the port. Who writes in another thread meanwhile waits."""
+        with self._link.alone():
+            unit = PostgresUnit(self._link, self._commit)
+            try:
+                yield unit
+            finally:
+                unit.close()
 
     def resolve(self, keys: Collection[bytes]) -> dict[bytes, str]:
         """See the port."""
-        return {key: found.hex() for key, found in self._read_many(_RESOLVE, list(keys))}
+        return {key: found.hex() for key, found in self._read_many(IDENTITIES, list(keys))}
 
     def get_many(self, profile_ids: Collection[str]) -> dict[str, profile_pb2.Profile]:
         """See the port."""
-        rows = self._read_many(_PROFILES, [bytes.fromhex(one) for one in profile_ids])
+        rows = self._read_many(PROFILES, [bytes.fromhex(one) for one in profile_ids])
+        return {key.hex(): profile_pb2.Profile.FromString(data) for key, data in rows}
+
+    def profiles_of(self, keys: Collection[bytes]) -> dict[str, profile_pb2.Profile]:
+        """See the port."""
+        rows = self._read_many(_PROFILES_OF, list(keys))
         return {key.hex(): profile_pb2.Profile.FromString(data) for key, data in rows}
 
     def seen(self, message_ids: Collection[str]) -> set[str]:
         """See the port."""
         names = {message_key(message_id): message_id for message_id in message_ids}
-        return {names[key] for (key,) in self._read_many(_SEEN, list(names))}
+        return {names[key] for (key,) in self._read_many(SEEN, list(names))}
 
     def timeline(
         self, keys: Collection[bytes], *, limit: int, before_ms: int | None = None
@@ -167,27 +167,40 @@ class PostgresProfileStore:
 
     def records(self, kind: str, keys: Collection[bytes]) -> dict[bytes, bytes]:
         """See the port."""
-        return dict(self._read(_RECORDS, kind, list(keys))) if keys else {}
+        return dict(self._read(RECORDS, kind, list(keys))) if keys else {}
 
     def scan(self, kind: str, *, after: bytes = b"", at_most: int) -> list[tuple[bytes, bytes]]:
         """See the port."""
         return list(self._read(_SCAN, kind, after, at_most))
 
-    def profiles(self) -> Iterator[profile_pb2.Profile]:
+    def identities(self, *, after: bytes = b"", at_most: int) -> list[tuple[bytes, str]]:
+        """See the port."""
+        return [(key, name.hex()) for key, name in self._read(_PAGE_OF_IDENTITIES, after, at_most)]
+
+    def filed(self, keys: Collection[bytes], *, after: bytes = b"", at_most: int) -> list[Filed]:
+        """See the port."""
+        place = parts_of_place(after) if after else (b"", 0, b"")
+        rows = self._read_many(_FILED, sorted(set(keys)), *place, at_most, at_most)
+        return [Filed(place_of(*row[:3]), *row[3:]) for row in rows]
+
+    def profiles(self, *, after: str = "") -> Iterator[profile_pb2.Profile]:
         """See the port. Read in pages, each as it is then: a long walk holds no transaction open."""
-        last = b""
+        last = bytes.fromhex(after)
         while rows := self._read(_PAGE_OF_PROFILES, last, _PAGE):
             for _, data in rows:
                 yield profile_pb2.Profile.FromString(data)
             last = rows[-1][0]
 
-    def commit(self, commit: Commit) -> None:
+    def commit(self, commit: Commit) -> int:
         """See the port."""
-        if any(sequence <= self._positions.get(partition, 0) for partition, sequence in commit.positions.items()):
-            raise PositionMoved(f"the store has read further than this commit: {self._positions}")
-        writes = list(_writes_of(commit))
-        self._counters = self._link.run(lambda connection: self._write(connection, commit, writes))
-        self._positions |= commit.positions
+        return self._commit(commit, None)
+
+    def _commit(self, commit: Commit, built_on: ReadSet | None) -> int:
+        if any(sequence <= self._taken.get(partition, 0) for partition, sequence in commit.positions.items()):
+            raise PositionMoved(f"the store has read further than this commit: {self._taken}")
+        version = self._link.run(lambda connection: self._write(connection, commit, built_on))
+        self._taken |= commit.positions
+        return version
 
     def sweep(self, *, message_ids_before_ms: int, timeline_before_ms: int, at_most: int) -> int:
         """See the port. It finds the oldest by an index, so there is no place to go on from."""
@@ -199,86 +212,29 @@ class PostgresProfileStore:
 
         return self._link.run(work)
 
+    def compact(self) -> list[str]:
+        """See the port. On a connection of its own: it takes as long as it takes."""
+        with self._compacting:
+            if self._closed:
+                raise Retryable("the profile store was closed before it was compacted")
+            return compact(self._parameters)
+
     def close(self) -> None:
         """See the port."""
-        self._link.close()
+        with self._compacting:
+            self._closed = True
+            self._link.close()
+            self._readers.close()
 
-    def _read_many(self, statement: LiteralString, keys: list[bytes], *more: int) -> _Rows:
+    def _read_many(self, statement: LiteralString, keys: list[bytes], *more: int | bytes) -> _Rows:
         return self._read(statement, keys, *more) if keys else ()
 
     def _read(self, statement: LiteralString, *arguments: Any) -> _Rows:
         def work(connection: Connection[Any]) -> _Rows:
             return connection.cursor(binary=True).execute(statement, arguments).fetchall()
 
-        return self._link.run(work)
+        return self._readers.run(work)
 
-    def _write(self, connection: Connection[Any], commit: Commit, writes: Sequence[_Write]) -> Counters:
-        """Safe to do again when no answer came: if it was done, the positions say so."""
-        counted = connection.cursor(binary=True)
-        # Two journeys to the server: for the positions, and for everything else.
-        with connection.pipeline() as pipeline, connection.transaction():
-            if commit.positions:
-                self._check(connection, pipeline, sorted(commit.positions))
-            for write in writes:
-                connection.execute(write.statement, write.arguments)
-            counted.execute(_COUNT, (commit.created, commit.folded, commit.duplicates, commit.poison))
-        row = counted.fetchone()
-        assert row is not None, "the row is made with the table"
-        return _counters_of(row)
-
-    def _check(self, connection: Connection[Any], pipeline: Pipeline, partitions: list[int]) -> None:
-        if any(partition not in self._positions for partition in partitions):
-            connection.execute(_BEGIN_PARTITIONS, (partitions,))
-        held = connection.cursor(binary=True).execute(_LOCK_POSITIONS, (partitions,))
-        pipeline.sync()  # not only for the answer: from here the server counts how long the transaction is idle
-        stored = dict(held.fetchall())
-        expected = {partition: self._positions.get(partition, 0) for partition in partitions}
-        if stored != expected:
-            raise PositionMoved(f"someone else has committed: the store is at {stored}, this process was at {expected}")
-
-
-@dataclass(frozen=True, slots=True)
-class _Write:
-    statement: LiteralString
-    arguments: tuple[list[Any], ...]
-
-
-def _writes_of(commit: Commit) -> Iterator[_Write]:
-    gone = [bytes.fromhex(profile_id) for profile_id, profile in commit.profiles.items() if profile is None]
-    profiles = {
-        (bytes.fromhex(profile_id),): (profile.SerializeToString(deterministic=True),)
-        for profile_id, profile in commit.profiles.items()
-        if profile is not None
-    }
-    identities = {(key,): (bytes.fromhex(profile_id),) for key, profile_id in commit.identities.items()}
-    messages = {(message_key(message_id),): (received_ms,) for message_id, received_ms in commit.message_ids.items()}
-    timeline = {
-        (row.key, row.timestamp_ms, entry_key(row.message_id)): (row.partition, row.sequence, row.data)
-        for row in commit.timeline
-    }
-    positions = {(partition,): (sequence,) for partition, sequence in commit.positions.items()}
-    records = {key: (value,) for key, value in commit.records.items() if value is not None}
-    dropped: dict[Any, tuple[Any, ...]] = {key: () for key, value in commit.records.items() if value is None}
-    if gone:
-        yield _Write(_DELETE_PROFILES, (sorted(gone),))
-    for statement, rows in (
-        (_MOVE_POSITIONS, positions),
-        (_PUT_PROFILES, profiles),
-        (_PUT_IDENTITIES, identities),
-        (_PUT_MESSAGE_IDS, messages),
-        (_PUT_TIMELINE, timeline),
-        (_DELETE_RECORDS, dropped),
-        (_PUT_RECORDS, records),
-    ):
-        if rows:
-            yield _Write(statement, _columns(rows))
-
-
-def _columns(rows: Mapping[Any, tuple[Any, ...]]) -> tuple[list[Any], ...]:
-    """By key, so that two commits which touch the same rows do it in the same order and never wait for each other."""
-    return tuple(map(list, zip(*((*key, *rows[key]) for key in sorted(rows)), strict=True)))
-
-
-def _counters_of(row: Sequence[int]) -> Counters:
-    profiles, folded, duplicates, poison = row
-    return Counters(profiles=profiles, folded=folded, duplicates=duplicates, poison=poison)
+    def _write(self, connection: Connection[Any], commit: Commit, built_on: ReadSet | None) -> int:
+        """Safe to do again when no answer came: if it was done, the positions say so, or what it was built on."""
+        return write(connection, commit, self._taken, built_on)

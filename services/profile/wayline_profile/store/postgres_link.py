@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 import psycopg
@@ -18,6 +20,8 @@ _FIRST_PAUSE_SECONDS = 0.05
 _LONGEST_PAUSE_SECONDS = 1.0
 # Whether the other end is still there is asked after so long without a word, so often.
 _IDLE_SECONDS, _PROBE_SECONDS, _PROBES = 5, 2, 3
+FROZEN_SECONDS = 3.0
+"""So long a client may keep a transaction waiting."""
 T = TypeVar("T")
 log = logging.get("store")
 
@@ -27,7 +31,7 @@ class BadAddress(WaylineError):
 
 
 class Link:
-    """One connection, used by one thread at a time."""
+    """One connection, for one piece of work at a time, whichever thread it is of."""
 
     def __init__(
         self, url: str, *, timeout_seconds: float, settings: dict[str, str], prepare: Callable[[Connection[Any]], None]
@@ -53,8 +57,8 @@ class Link:
         self._settings = {
             "statement_timeout": milliseconds,
             "lock_timeout": milliseconds,
-            # A process that is frozen, or whose machine is gone, must not keep its locks.
-            "idle_in_transaction_session_timeout": milliseconds,
+            # A process that is frozen, or whose machine is gone, must not keep its locks: all others wait for them.
+            "idle_in_transaction_session_timeout": str(max(1, int(min(timeout_seconds, FROZEN_SECONDS) * 1_000))),
             "tcp_keepalives_idle": str(_IDLE_SECONDS),
             "tcp_keepalives_interval": str(_PROBE_SECONDS),
             "tcp_keepalives_count": str(_PROBES),
@@ -62,7 +66,12 @@ class Link:
         }
         self._prepare = prepare
         self._released = False
+        self._turn = threading.RLock()
         self._connection = self._connect()
+
+    def alone(self) -> AbstractContextManager[object]:
+        """Keep other threads out, for work that `run` is called for several times."""
+        return self._turn
 
     def run(self, work: Callable[[Connection[Any]], T]) -> T:
         """What `work` returns; when the connection breaks, what it returns at its second attempt, on a new one.
@@ -72,6 +81,10 @@ class Link:
         Raises:
             Retryable: the server did not answer in time.
         """
+        with self._turn:
+            return self._run(work)
+
+    def _run(self, work: Callable[[Connection[Any]], T]) -> T:
         if self._released:
             raise Retryable("the profile store was closed")
         if not self._connection.closed:

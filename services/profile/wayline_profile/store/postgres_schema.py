@@ -36,6 +36,19 @@ STEPS: tuple[LiteralString, ...] = (
     """
     CREATE TABLE records (kind text, key bytea, value bytea NOT NULL, PRIMARY KEY (kind, key)) WITH (fillfactor = 80);
     """,
+    # Which commit wrote a row last, and who may write: see postgres_writes and postgres_leases.
+    """
+    ALTER TABLE profiles ADD COLUMN version bigint NOT NULL DEFAULT 0;
+    ALTER TABLE identities ADD COLUMN version bigint NOT NULL DEFAULT 0;
+    ALTER TABLE records ADD COLUMN version bigint NOT NULL DEFAULT 0;
+    ALTER TABLE counters ADD COLUMN last_commit bigint NOT NULL DEFAULT 0;
+    CREATE TABLE workers (
+        id text PRIMARY KEY, process text NOT NULL, since timestamptz NOT NULL, expires timestamptz NOT NULL
+    );
+    CREATE TABLE leases (
+        name text PRIMARY KEY, worker text NOT NULL REFERENCES workers (id) ON DELETE CASCADE
+    );
+    """,
 )
 
 

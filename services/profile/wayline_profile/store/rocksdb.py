@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import struct
+import threading
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from heapq import merge as merge_sorted
 from itertools import islice
 from pathlib import Path
@@ -11,7 +13,9 @@ from typing import Any
 
 from rocksdict import (
     BlockBasedOptions,
+    BottommostLevelCompaction,
     Cache,
+    CompactOptions,
     DBCompressionType,
     Options,
     Rdict,
@@ -19,15 +23,20 @@ from rocksdict import (
     WriteOptions,
 )
 
+from wayline.errors import Retryable
 from wayline.v1 import events_pb2, profile_pb2
-from wayline_profile.core.projector import Commit, TimelineRow
+from wayline_profile.core.changes import Commit, Filed, TimelineRow
 from wayline_profile.store import Counters, PositionMoved
-from wayline_profile.store.keys import entry_key, message_key
+from wayline_profile.store.keys import entry_key, message_key, place_of
 
 PROFILES, IDENTITIES, MESSAGES, TIMELINE, META = "profiles", "identities", "messages", "timeline", "meta"
 RECORDS = "records"
 _FAMILIES = (PROFILES, IDENTITIES, MESSAGES, TIMELINE, META, RECORDS)
+_MOSTLY_ABSENT = (MESSAGES, RECORDS)
+"""What is asked for here is seldom there: a filter in memory answers in 0.2 µs what a search answers in 2."""
+_MEMTABLE_BLOOM_RATIO = 0.02
 _COUNTERS = b"counters"
+_COMMITS = b"commits"
 _PARTITION = b"partition/"
 _COUNTERS_FORMAT = struct.Struct(">qqqq")
 _POSITION = struct.Struct(">q")
@@ -39,15 +48,18 @@ _SIGN = 1 << 63  # so that times before 1970 sort first
 class RocksProfileStore:
     """See `ProfileStore`. `sync`: each commit reaches the disk before it counts, which survives a power cut too."""
 
-    def __init__(self, path: Path, *, sync: bool = False, cache_bytes: int = 256 << 20) -> None:
-        """Open or create the store at `path`.
+    def __init__(self, path: Path, *, sync: bool = False, cache_bytes: int = 256 << 20, compress: bool = True) -> None:
+        """Open or create the store at `path`. `compress`: what is written from now on, with LZ4.
 
         Raises:
             Exception: another process has it open (RocksDB's own message names the lock file).
         """
         path.mkdir(parents=True, exist_ok=True)
-        options = _options(cache_bytes)
-        families = {name: _options(cache_bytes) for name in _FAMILIES}
+        options = _options(cache_bytes, compress)
+        families = {name: _options(cache_bytes, compress) for name in _FAMILIES}
+        for name in _MOSTLY_ABSENT:
+            families[name].set_memtable_prefix_bloom_ratio(_MEMTABLE_BLOOM_RATIO)
+            families[name].set_memtable_whole_key_filtering(True)
         self._db: Any = Rdict(str(path), options, column_families=families)
         self._families: dict[str, Any] = {name: self._db.get_column_family(name) for name in _FAMILIES}
         self._handles = {name: self._db.get_column_family_handle(name) for name in _FAMILIES}
@@ -55,8 +67,10 @@ class RocksProfileStore:
         self._write_options.sync = sync
         self._positions = dict(self._read_positions())
         self._counters = Counters(**dict(zip(_COUNTER_NAMES, self._read_counters(), strict=True)))
+        self._commits = self._read_commits()
         self._sweep_from: dict[str, bytes] = {}
         self._open = True
+        self._compacting = threading.Lock()
 
     def positions(self) -> dict[int, int]:
         """See the port."""
@@ -66,6 +80,19 @@ class RocksProfileStore:
         """See the port."""
         return self._counters
 
+    def version(self) -> int:
+        """See the port."""
+        return self._commits
+
+    def take_over(self, partitions: Collection[int]) -> dict[int, int]:
+        """See the port."""
+        return {partition: self._positions.get(partition, 0) for partition in partitions}
+
+    @contextmanager
+    def begin(self) -> Iterator[RocksProfileStore]:
+        """See the port. Nobody else writes, so nothing changes between what is read and the commit."""
+        yield self
+
     def resolve(self, keys: Collection[bytes]) -> dict[bytes, str]:
         """See the port."""
         return {key: found.hex() for key, found in self._get(IDENTITIES, list(keys))}
@@ -74,6 +101,10 @@ class RocksProfileStore:
         """See the port."""
         keys = [bytes.fromhex(one) for one in profile_ids]
         return {key.hex(): profile_pb2.Profile.FromString(data) for key, data in self._get(PROFILES, keys)}
+
+    def profiles_of(self, keys: Collection[bytes]) -> dict[str, profile_pb2.Profile]:
+        """See the port."""
+        return self.get_many(set(self.resolve(keys).values()))
 
     def seen(self, message_ids: Collection[str]) -> set[str]:
         """See the port."""
@@ -105,12 +136,26 @@ class RocksProfileStore:
             found.append((key[len(prefix) :], value))
         return found
 
-    def profiles(self) -> Iterator[profile_pb2.Profile]:
+    def identities(self, *, after: bytes = b"", at_most: int) -> list[tuple[bytes, str]]:
         """See the port."""
-        for data in self._families[PROFILES].values():
+        rows = self._families[IDENTITIES].items(from_key=after + b"\0" if after else None)
+        return [(key, name.hex()) for key, name in islice(rows, at_most)]
+
+    def filed(self, keys: Collection[bytes], *, after: bytes = b"", at_most: int) -> list[Filed]:
+        """See the port."""
+        found: list[Filed] = []
+        for key in sorted(set(keys)):
+            if len(found) < at_most and key >= after[: len(key)]:
+                found += islice(self._rows_forwards(key, max(key, after + b"\0")), at_most - len(found))
+        return found
+
+    def profiles(self, *, after: str = "") -> Iterator[profile_pb2.Profile]:
+        """See the port."""
+        # The least key that is greater, as in `scan`.
+        for data in self._families[PROFILES].values(from_key=bytes.fromhex(after) + b"\0" if after else None):
             yield profile_pb2.Profile.FromString(data)
 
-    def commit(self, commit: Commit) -> None:
+    def commit(self, commit: Commit) -> int:
         """See the port."""
         if any(sequence <= self._positions.get(partition, 0) for partition, sequence in commit.positions.items()):
             raise PositionMoved(f"the store has read further than this commit: {self._positions}")
@@ -121,10 +166,18 @@ class RocksProfileStore:
                 batch.delete(bytes.fromhex(profile_id), handles[PROFILES])
             else:
                 batch.put(bytes.fromhex(profile_id), profile.SerializeToString(deterministic=True), handles[PROFILES])
-        for key, profile_id in commit.identities.items():
-            batch.put(key, bytes.fromhex(profile_id), handles[IDENTITIES])
+        for key, led in commit.identities.items():
+            if led is None:
+                batch.delete(key, handles[IDENTITIES])
+            else:
+                batch.put(key, bytes.fromhex(led), handles[IDENTITIES])
         for message_id, received_ms in commit.message_ids.items():
             batch.put(message_key(message_id), _TIME.pack(received_ms), handles[MESSAGES])
+        for key in commit.erased:
+            for found, _ in self._rows_backwards(key, None):
+                batch.delete(found, handles[TIMELINE])
+        for row in commit.unfiled:
+            batch.delete(_timeline_key(row), handles[TIMELINE])
         for row in commit.timeline:
             batch.put(_timeline_key(row), _PLACE.pack(row.partition, row.sequence) + row.data, handles[TIMELINE])
         for (kind, key), value in commit.records.items():
@@ -142,9 +195,12 @@ class RocksProfileStore:
         )
         totals = _COUNTERS_FORMAT.pack(*(getattr(counters, name) for name in _COUNTER_NAMES))
         batch.put(_COUNTERS, totals, handles[META])
+        batch.put(_COMMITS, _POSITION.pack(self._commits + 1), handles[META])
         self._db.write(batch, self._write_options)
         self._counters = counters
         self._positions |= commit.positions
+        self._commits += 1
+        return self._commits
 
     def sweep(self, *, message_ids_before_ms: int, timeline_before_ms: int, at_most: int) -> int:
         """See the port."""
@@ -153,14 +209,29 @@ class RocksProfileStore:
         old_entry = _TIME.pack(timeline_before_ms + _SIGN)
         return forgotten + self._sweep(TIMELINE, lambda key, _value: key[16:24] < old_entry, at_most)
 
+    def compact(self) -> list[str]:
+        """See the port."""
+        everything = CompactOptions()
+        everything.set_bottommost_level_compaction(BottommostLevelCompaction.force())
+        # It runs in a thread that outlives the task which asked for it: a store that closes under it ends the process.
+        with self._compacting:
+            if not self._open:
+                raise Retryable("the profile store was closed before it was compacted")
+            for family in self._families.values():  # all of them: until then the log of writes is kept
+                family.flush(True)
+            for family in self._families.values():
+                family.compact_range(None, None, everything)
+        return []
+
     def close(self) -> None:
         """See the port."""
-        if self._open:
-            self._open = False
-            self._handles.clear()
-            for family in self._families.values():
-                family.close()
-            self._db.close()
+        with self._compacting:
+            if self._open:
+                self._open = False
+                self._handles.clear()
+                for family in self._families.values():
+                    family.close()
+                self._db.close()
 
     def _get(self, family: str, keys: Sequence[bytes]) -> Iterator[tuple[bytes, bytes]]:
         if not keys:
@@ -176,6 +247,13 @@ class RocksProfileStore:
                 return
             if found < limit:
                 yield found, value
+
+    def _rows_forwards(self, key: bytes, start: bytes) -> Iterator[Filed]:
+        for place, value in self._families[TIMELINE].items(from_key=start):
+            if not place.startswith(key):
+                return
+            partition, sequence = _PLACE.unpack_from(value)
+            yield Filed(place, partition, sequence, value[_PLACE.size :])
 
     def _sweep(self, family: str, is_old: Any, at_most: int) -> int:
         rows = list(islice(self._families[family].items(from_key=self._sweep_from.get(family)), at_most))
@@ -193,6 +271,10 @@ class RocksProfileStore:
             if key.startswith(_PARTITION):
                 yield int(key[len(_PARTITION) :]), _POSITION.unpack(value)[0]
 
+    def _read_commits(self) -> int:
+        data = self._families[META].get(_COMMITS)
+        return int(_POSITION.unpack(data)[0]) if data else 0
+
     def _read_counters(self) -> tuple[int, ...]:
         data = self._families[META].get(_COUNTERS)
         return _COUNTERS_FORMAT.unpack(data) if data else (0, 0, 0, 0)
@@ -201,11 +283,11 @@ class RocksProfileStore:
 _COUNTER_NAMES = ("profiles", "folded", "duplicates", "poison")
 
 
-def _options(cache_bytes: int) -> Options:
+def _options(cache_bytes: int, compress: bool) -> Options:
     options = Options(raw_mode=True)
     options.create_if_missing(True)
     options.create_missing_column_families(True)
-    options.set_compression_type(DBCompressionType.lz4())
+    options.set_compression_type(DBCompressionType.lz4() if compress else DBCompressionType.none())
     options.set_write_buffer_size(32 << 20)
     options.set_max_background_jobs(2)
     options.set_keep_log_file_num(5)
@@ -221,7 +303,7 @@ def _prefix(kind: str) -> bytes:
 
 
 def _timeline_key(row: TimelineRow) -> bytes:
-    return row.key + _TIME.pack(row.timestamp_ms + _SIGN) + entry_key(row.message_id)
+    return place_of(row.key, row.timestamp_ms, entry_key(row.message_id))
 
 
 def _entry(value: bytes) -> profile_pb2.TimelineEntry:

@@ -1,0 +1,1 @@
+"""The rights of customers: export, erasure, restriction; and who used them."""

@@ -1,0 +1,158 @@
+"""`wayline audit`: who did what to whose data, and whether the log was tampered with."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from wayline.cli import program, support
+
+if TYPE_CHECKING:  # the rest is imported when a command runs: `--help` stays quick
+    from wayline.audit import Line
+
+app = typer.Typer(
+    help="See who did what to whose data, and check the log.", no_args_is_help=True, rich_markup_mode="markdown"
+)
+
+
+@app.command("list")
+def list_entries(
+    limit: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="The latest so many.")] = 50,
+    since: Annotated[str | None, typer.Option(metavar="AGE|TIME", help="Since then: 90m, 24h, 7d, or a time.")] = None,
+    action: Annotated[str, typer.Option("--action", help="Only this action, for instance customer.erase.")] = "",
+    subject: Annotated[str, typer.Option("--subject", help="Only about this profile id.")] = "",
+    customer: Annotated[
+        str, typer.Option("--customer", metavar="KIND:VALUE", help="Only about the profile that is named after this.")
+    ] = "",
+    actor: Annotated[str, typer.Option("--actor", help="Only by this person.")] = "",
+    nats: support.Nats = support.NATS_URL,
+    as_json: support.Json = False,
+) -> None:
+    """List the latest entries, oldest first. Customers are named by the hash that is their profile's id.
+
+    Examples:
+
+    - `wayline audit list`
+
+    - `wayline audit list --action customer.erase --since 30d`
+
+    - `wayline audit list --customer user_id:ada --json`
+    """
+    if customer:
+        subject = _profile_id(customer)
+    at = program.moment(since, datetime.now(UTC), "--since") if since else None
+
+    def wanted(line: Line) -> bool:
+        entry = line.entry
+        return (
+            (not action or entry.action == action)
+            and (not subject or entry.subject == subject)
+            and (not actor or entry.actor == actor)
+            and (at is None or entry.time.ToDatetime(UTC) >= at)
+        )
+
+    lines = asyncio.run(_read(nats, limit, wanted))
+    if as_json:
+        support.print_json([_plain(line) for line in lines])
+        return
+    _print_table(lines)
+
+
+@app.command()
+def verify(nats: support.Nats = support.NATS_URL, as_json: support.Json = False) -> None:
+    """Check that no entry was changed, added or taken out in between. Exit code 1 when one was.
+
+    The last entry's hash is printed: kept elsewhere, it shows later whether entries were taken off the end. Receipts of
+    erasures hold one each.
+
+    Examples:
+
+    - `wayline audit verify`
+    """
+    found = asyncio.run(_verify(nats))
+    if as_json:
+        support.print_json(found)
+    elif found["broken_at"]:
+        support.err.print(f"TAMPERED WITH: the chain is broken at {_listed(found['broken_at'])}", style="bold red")
+    else:
+        support.out.print(f"{found['entries']:,} entries: the chain holds", style="green")
+        support.out.print(f"last: {found['last']} {found['sha256']}", markup=False, highlight=False)
+    if found["broken_at"]:
+        raise typer.Exit(1)
+
+
+async def _read(nats: str, limit: int, wanted: Any) -> list[Line]:
+    from wayline.audit import entries
+
+    kept: deque[Line] = deque(maxlen=limit)
+    async with support.connection(nats) as client:
+        async for line in entries(client):
+            if wanted(line):
+                kept.append(line)
+    return list(kept)
+
+
+async def _verify(nats: str) -> dict[str, Any]:
+    from wayline.audit import anchor, entries
+
+    count = last = 0
+    broken: list[int] = []
+    async with support.connection(nats) as client:
+        async for line in entries(client):
+            count, last = count + 1, line.sequence
+            if not line.intact:
+                broken.append(line.sequence)
+        end = await anchor(client, last) if last else None
+    return {"entries": count, "last": last, "sha256": end.digest.hex() if end else "", "broken_at": broken}
+
+
+def _profile_id(customer: str) -> str:
+    """The hash of an identifier: entries about an erased customer are found by who knows the identifier still."""
+    from wayline.cli.customers import identifier_of
+    from wayline.identity import check_identifier
+
+    return check_identifier(identifier_of(customer), "customer").hex()
+
+
+def _plain(line: Line) -> dict[str, Any]:
+    from google.protobuf.json_format import MessageToDict
+
+    return {
+        "sequence": line.sequence,
+        "intact": line.intact,
+        **MessageToDict(line.entry, preserving_proto_field_name=True),
+    }
+
+
+def _print_table(lines: list[Line]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table()
+    for heading in ("Seq", "Time (UTC)", "Who", "Action", "Outcome"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("About", "Reason"):
+        table.add_column(heading, overflow="fold")
+    for line in lines:
+        entry = line.entry
+        about = " ".join((entry.subject, *(f"{name}={value}" for name, value in sorted(entry.facts.items()))))
+        cells = (
+            str(line.sequence),
+            f"{entry.time.ToDatetime(UTC):%Y-%m-%d %H:%M:%S}",
+            entry.actor,
+            entry.action,
+            entry.outcome if line.intact else "TAMPERED WITH",
+            about,
+            entry.reason,
+        )
+        table.add_row(*(Text(cell) for cell in cells), style="" if line.intact else "bold red")
+    support.out.print(table if lines else "No such entry.")
+
+
+def _listed(sequences: list[int]) -> str:
+    shown = ", ".join(map(str, sequences[:10]))
+    return shown if len(sequences) <= 10 else f"{shown} and {len(sequences) - 10} more"
