@@ -62,8 +62,8 @@ class Standings:
             if successor in evaluated:
                 inherited.setdefault(successor, []).append(former[name])
             self._write(commit, name, former[name], Standing(), gone(name, former[name], successor, now_ms), now_ms)
-        for name, said in evaluated.items():
-            profile, held = profiles[name], former.get(name)
+        for name in sorted(evaluated):  # so that what is told does not depend on the order in which they were read
+            said, profile, held = evaluated[name], profiles[name], former.get(name)
             assert profile is not None, "only profiles that are there are evaluated"
             place = place_of(profile, said, reading)
             judged = judge(profile, place, held, inherited.get(name, ()), cause=cause, now_ms=now_ms, renew=renew)

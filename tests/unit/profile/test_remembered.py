@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.support.traits import a_reading
 
@@ -32,6 +32,8 @@ VALUES = st.fixed_dictionaries(
 
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.tuples(VALUES, st.sampled_from([(), ("points",), ("place",)])), max_size=30), st.integers(1, 5))
+@example([({"spend": 0.0}, ()), ({"spend": -0.0}, ())], 5)
+@example([({"orders": 2, "city": "None"}, ()), ({"orders": 2}, ())], 5)
 def test_whatever_came_before_the_rules_give_what_they_give_when_evaluated_anew(
     asked: list[tuple[dict[str, Any], tuple[str, ...]]], most: int
 ) -> None:

@@ -68,11 +68,8 @@ class AffinityFolder:
         """Value to weight as of the latest event: what `faded` and `top` go on from."""
         weights: dict[str, float] = {}
         decay, half_life_ms = state.decay, self.half_life_ms
-        latest_ms, buckets = decay.latest_ms, decay.buckets
-        if len(buckets) == 1:  # most often: nothing to add up
-            factor, sums = 2.0 ** ((buckets[0].index * half_life_ms - latest_ms) / half_life_ms), buckets[0].sums
-            return {value: round(sums[value].sum * factor, _DECIMALS) for value in sums}
-        for bucket in buckets:
+        latest_ms = decay.latest_ms
+        for bucket in decay.buckets:
             factor = 2.0 ** ((bucket.index * half_life_ms - latest_ms) / half_life_ms)
             sums = bucket.sums
             for value in sums:
