@@ -48,14 +48,27 @@ async def open_or_create(look: Callable[[], Awaitable[T]], create: Callable[[], 
 async def snapshot(bucket: KeyValue) -> dict[str, bytes]:
     """Every key with its value, as of now.
 
+    The watch's own sign that nothing is left is not trusted: the client takes a bucket for empty when its entries
+    arrive while it asks how many there are. Each entry says how many come after it.
+
     Raises:
         nats.errors.Error: the server cannot be reached.
     """
-    watcher: Any = await bucket.watchall(ignore_deletes=True)  # its methods have no types
     values: dict[str, bytes] = {}
+    if not (await bucket.status()).values:
+        return values
+    watcher: Any = await bucket.watchall()  # its methods have no types
     try:
-        while (entry := await watcher.updates()) is not None:
-            values[entry.key] = entry.value or b""
+        left = 1
+        while left:
+            entry = await watcher.updates()
+            if entry is None:
+                continue
+            if entry.operation is None:
+                values[entry.key] = entry.value or b""
+            else:
+                values.pop(entry.key, None)
+            left = entry.delta
     finally:
         await _stop(watcher)
     return values

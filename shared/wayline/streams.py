@@ -19,6 +19,8 @@ PAGE_MESSAGES = 500
 PAGE_BYTES = 4 << 20
 _TIMEOUT_SECONDS = 10.0
 _NOT_FOUND, _NOT_DELETED = 10043, 10057
+_NO_MORE = ("204", "404")
+"""After the last message; when there is none. Any other status is no answer, and must not pass for an empty stream."""
 
 
 class Stored(NamedTuple):
@@ -58,8 +60,10 @@ async def page(
             while True:
                 answer = await answers.next_msg(_TIMEOUT_SECONDS)
                 headers = dict(answer.headers or {})
-                if "Status" in headers:  # 204 after the last one, 404 when there is none
+                if headers.get("Status") in _NO_MORE:
                     return found
+                if "Status" in headers:
+                    raise Retryable(f"the stream {stream} cannot be read: {headers}")
                 found.append(Stored(int(headers["Nats-Sequence"]), headers["Nats-Subject"], answer.data, headers))
         finally:
             await answers.unsubscribe()
