@@ -8,10 +8,8 @@ import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import grpc
 
@@ -19,12 +17,11 @@ from wayline.identity import identity_key
 from wayline.v1 import ingestion_pb2, profile_pb2, profile_pb2_grpc
 from wayline_bench import disk, shop
 from wayline_bench.machine import BenchError, choose_cores, cpu_seconds, others_at_work, python, run_json
-from wayline_bench.postgres_server import PostgresServer
 from wayline_bench.report import Figure, Limit, Report
 from wayline_bench.shop import Visitors
+from wayline_bench.stores import StoreName, empty_stores
 from wayline_bench.system import Running, channel, started, wait_until_folded
 
-StoreName = Literal["rocksdb", "postgresql"]
 PATH = "/wayline.v1.IngestionService/Collect"
 _POLL_SECONDS = 0.05
 _PATIENCE_SECONDS = 60.0
@@ -59,7 +56,6 @@ class _Folding:
     """How fast a backlog was folded, and what the profile service holds after it."""
 
     events_per_s: float
-    events: int
     found: profile_pb2.GetStatisticsResponse
 
 
@@ -80,8 +76,9 @@ async def bench(size: CollectSize) -> Report:
     Raises:
         BenchError, ClusterError, grpc.RpcError: it could not run.
     """
-    with _store(size.store) as url:
-        return await _bench(size, url)
+    # A database syncs its log as it should.
+    with empty_stores(size.store, "fsync=on", "shared_buffers=256MB") as new_store:
+        return await _bench(size, new_store())
 
 
 async def _bench(size: CollectSize, url: str) -> Report:
@@ -89,13 +86,14 @@ async def _bench(size: CollectSize, url: str) -> Report:
     catalog = shop.segmented_catalog()
     visitors = Visitors(visitors=size.visitors, seed=1, run="collect")
     warm = [visitors.call(size.batch) for _ in range(size.warm_calls)]
+    warm_events = size.batch * size.warm_calls
     calls = [visitors.call(size.batch) for _ in range(size.most_events // size.batch)]
     pins = {"ingestion": cores.server, "profile": cores.server}
     async with started(catalog, pins, env={"WAYLINE_PROFILE_STORE": url}) as system:
         cluster, addresses = system.cluster, system.cluster.addresses
         system.pin_others(("ingestion", "profile"), cores)
         count_accepted((await asyncio.to_thread(_send, addresses.ingestion, warm, size.callers, size.seconds)).answers)
-        await asyncio.to_thread(wait_until_folded, addresses.profile, size.batch * size.warm_calls)
+        await asyncio.to_thread(wait_until_folded, addresses.profile, warm_events)
         cluster.kill("profile", signal.SIGSTOP)
         used = cpu_seconds(cluster.pid("ingestion"))
         try:
@@ -105,13 +103,13 @@ async def _bench(size: CollectSize, url: str) -> Report:
         finally:
             cluster.kill("profile", signal.SIGCONT)
         resumed = time.perf_counter()
-        folding = await asyncio.to_thread(_fold, addresses.profile, size.batch * size.warm_calls)
+        folding = await asyncio.to_thread(_fold, addresses.profile, warm_events)
         profile_cpu = cpu_seconds(cluster.pid("profile")) - used
         profile_seconds = time.perf_counter() - resumed
         accepted = count_accepted(collected.answers)
-        _check(folding.found, accepted + size.batch * size.warm_calls)
+        _check(folding.found, accepted + warm_events)
         kept = await _kept(system, visitors, size, url)
-    found, sent = folding.found, size.batch * size.warm_calls
+    found = folding.found
     bytes_per_event = sum(map(len, calls)) / len(calls) / size.batch
     return Report(
         "collect",
@@ -128,7 +126,7 @@ async def _bench(size: CollectSize, url: str) -> Report:
             ),
             Figure(
                 "folded_per_cpu_s",
-                round(folding.events / profile_cpu) if profile_cpu else math.nan,
+                round(accepted / profile_cpu) if profile_cpu else math.nan,
                 "the same for each second of processor time, which others at work change less",
             ),
             Figure(
@@ -149,7 +147,7 @@ async def _bench(size: CollectSize, url: str) -> Report:
             ),
             Figure(
                 "disk_bytes_per_event",
-                disk.per_event(kept.sizes, accepted + sent),
+                disk.per_event(kept.sizes, accepted + warm_events),
                 "timeline and message ids, compacted",
             ),
             Figure(
@@ -180,16 +178,6 @@ def _save_views(address: str, visitors: Visitors, number: int, path: Path) -> No
     with channel(address) as connection:
         stub = profile_pb2_grpc.ProfileServiceStub(connection)
         path.write_bytes(stub.BatchGetViews(request, timeout=_PATIENCE_SECONDS).SerializeToString())
-
-
-@contextmanager
-def _store(name: StoreName) -> Iterator[str]:
-    """The setting for the profile service; of PostgreSQL a server of our own, which syncs its log as it should."""
-    if name == "rocksdb":
-        yield name
-    else:
-        with PostgresServer("fsync=on", "shared_buffers=256MB") as server:
-            yield server.new_database()
 
 
 def count_accepted(answers: Sequence[bytes]) -> int:
@@ -245,7 +233,7 @@ def _fold(address: str, before: int) -> _Folding:
             if not found.lag:
                 since, already = first or (began, before)
                 folded = found.events_folded - already
-                return _Folding(folded / (now - since), found.events_folded - before, found)
+                return _Folding(folded / (now - since), found)
             if now > began + _PATIENCE_SECONDS:
                 raise BenchError(f"{found.lag} events were still not folded after {_PATIENCE_SECONDS:g} s")
             if first is None and found.events_folded > before:

@@ -5,24 +5,20 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-from wayline.catalog.model import Catalog
 from wayline.v1 import profile_pb2
 from wayline_bench import shop
 from wayline_bench.machine import BenchError
-from wayline_bench.postgres_server import PostgresServer
 from wayline_bench.report import Figure, Limit, Report
+from wayline_bench.stores import StoreName, empty_stores
 from wayline_bench.stress import trial
 from wayline_bench.stress.holdings import Holdings, of_postgresql, of_rocksdb
 from wayline_bench.stress.story import story, told
 from wayline_bench.stress.trial import Disturbance, Outcome
 
-Store = Literal["rocksdb", "postgresql"]
 _AGE_SECONDS = 40 * 86_400
 _SHOWN = 3
 
@@ -31,7 +27,7 @@ _SHOWN = 3
 class ExactlyOnceSize:
     """How much is told, and how it is disturbed."""
 
-    store: Store = "rocksdb"
+    store: StoreName = "rocksdb"
     events: int = 200_000
     repeated: float = 0.1
     """The share of events that is sent twice."""
@@ -66,9 +62,9 @@ async def bench(size: ExactlyOnceSize, progress: Progress = lambda _step, _done,
     events = story(size.events, size.seed, int(time.time()) // 86_400 * 86_400 - _AGE_SECONDS)
     order = told(size.events, size.seed, size.repeated)
     killed = trial.victims(size.kills, size.nats_kills, size.seed)
-    with _databases(size.store) as database:
-        plain = await _run(events, range(size.events), size, database(), Disturbance(), progress)
-        other = await _run(events, order, size, database(), Disturbance(victims=killed, seed=size.seed), progress)
+    with empty_stores(size.store) as new_store:
+        plain = await _run(events, range(size.events), size, new_store(), Disturbance(), progress)
+        other = await _run(events, order, size, new_store(), Disturbance(victims=killed, seed=size.seed), progress)
     return _report(size, plain, other, len(order))
 
 
@@ -76,36 +72,24 @@ async def _run(
     events: list[bytes],
     order: range | list[int],
     size: ExactlyOnceSize,
-    url: str | None,
+    url: str,
     disturbance: Disturbance,
     progress: Progress,
 ) -> Run:
     step = "disturbed" if disturbance.victims else "in peace"
-    env = {"WAYLINE_PROFILE_BATCH": str(size.batch), **({"WAYLINE_PROFILE_STORE": url} if url else {})}
+    env = {"WAYLINE_PROFILE_BATCH": str(size.batch), "WAYLINE_PROFILE_STORE": url}
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="wayline-bench-") as directory:
         data = Path(directory) / "data"
         outcome = await trial.run(
-            events, order, catalog(), data, env, disturbance, lambda done: progress(step, done, len(order))
+            events, order, shop.catalog(), data, env, disturbance, lambda done: progress(step, done, len(order))
         )
         seconds = time.monotonic() - began
-        holdings = await asyncio.to_thread(of_postgresql, url) if url else of_rocksdb(data / "profile")
+        if size.store == "rocksdb":
+            holdings = of_rocksdb(data / "profile")
+        else:
+            holdings = await asyncio.to_thread(of_postgresql, url)
     return Run(outcome, holdings, seconds)
-
-
-def catalog() -> Catalog:
-    """The example shop's."""
-    return shop.catalog()
-
-
-@contextmanager
-def _databases(store: Store) -> Iterator[Callable[[], str | None]]:
-    """What gives each run a store of its own: None for RocksDB, else an empty database of a server that we start."""
-    if store == "rocksdb":
-        yield lambda: None
-    else:
-        with PostgresServer() as server:
-            yield server.new_database
 
 
 def _report(size: ExactlyOnceSize, plain: Run, other: Run, sent: int) -> Report:

@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 
 from wayline.cluster import Addresses
@@ -41,16 +41,11 @@ class FreshnessSize:
 class _Found:
     """Milliseconds by probe; `stale`: answers that said that the event, or the profile, was not there in time."""
 
-    visible_ms: list[float]
-    at_least_ms: list[float]
-    withdrawn_ms: list[float]
-    withdrawn_at_least_ms: list[float]
+    visible_ms: list[float] = field(default_factory=list)
+    at_least_ms: list[float] = field(default_factory=list)
+    withdrawn_ms: list[float] = field(default_factory=list)
+    withdrawn_at_least_ms: list[float] = field(default_factory=list)
     stale: int = 0
-
-    @classmethod
-    def nothing(cls) -> _Found:
-        """No sample yet."""
-        return cls([], [], [], [])
 
 
 async def bench(size: FreshnessSize) -> Report:
@@ -59,7 +54,7 @@ async def bench(size: FreshnessSize) -> Report:
     Raises:
         BenchError, ClusterError, grpc.RpcError: it could not run, or a decision was wrong.
     """
-    found, busy = _Found.nothing(), await others_at_work()
+    found, busy = _Found(), await others_at_work()
     async with started(shop.marked_catalog()) as system:
         addresses = system.cluster.addresses
         duration = size.seconds + _WARM_SECONDS
@@ -141,7 +136,7 @@ def _probe(
     """Take samples until the deadline; those of the first moments are thrown away."""
     prober = Prober(addresses, name)
     warm_until = time.monotonic() + _WARM_SECONDS
-    warming = _Found.nothing()
+    warming = _Found()
     try:
         for number in count(1):
             now = time.monotonic()

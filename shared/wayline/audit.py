@@ -25,7 +25,6 @@ ACTOR = "wayline-actor"
 """The metadata of a call that says who calls."""
 SYSTEM = "wayline"
 UNKNOWN = "unknown"
-MAX_REASON_CHARACTERS = 200
 _MAX_ACTOR_CHARACTERS = 128
 _WRONG_SEQUENCE = (10071, 10164)
 _STORE_FULL = (10047, 10077)
@@ -172,7 +171,5 @@ async def anchor(client: Client, sequence: int) -> Anchor | None:
     Raises:
         Retryable: the log cannot be read.
     """
-    found = await streams.page(client, bus.AUDIT, after=sequence - 1, at_most=1)
-    if not found or found[0].sequence != sequence:
-        return None
-    return Anchor(sequence, sha256(found[0].data).digest())
+    found = await streams.message(client, bus.AUDIT, sequence)
+    return Anchor(sequence, sha256(found.data).digest()) if found else None

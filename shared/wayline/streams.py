@@ -69,6 +69,16 @@ async def page(
             await answers.unsubscribe()
 
 
+async def message(client: Client, stream: str, sequence: int) -> Stored | None:
+    """The message that stands at a sequence; None: there is none.
+
+    Raises:
+        Retryable: as in `page`.
+    """
+    found = await page(client, stream, after=sequence - 1, at_most=1)
+    return found[0] if found and found[0].sequence == sequence else None
+
+
 async def state(client: Client, stream: str) -> StreamState | None:
     """What the stream holds; None: there is no such stream.
 

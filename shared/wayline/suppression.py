@@ -12,7 +12,7 @@ from typing import NoReturn
 import nats.errors
 from nats.js import JetStreamContext
 from nats.js.api import KeyValueConfig
-from nats.js.errors import APIError, KeyNotFoundError
+from nats.js.errors import KeyNotFoundError
 from nats.js.kv import KeyValue
 
 from wayline import logging
@@ -71,7 +71,7 @@ async def held(bucket: KeyValue, keys: Iterable[bytes]) -> set[bytes]:
             entry = await bucket.get(key.hex())
         except KeyNotFoundError:
             continue
-        except (nats.errors.Error, APIError, OSError) as error:
+        except (nats.errors.Error, OSError) as error:
             raise Retryable(f"the suppressed identifiers cannot be read: {error!r}") from error
         if entry.value == _HELD:
             found.add(key)
@@ -123,5 +123,5 @@ async def _put(bucket: KeyValue, keys: Iterable[bytes], value: bytes) -> None:
     try:
         for key in keys:
             await bucket.put(key.hex(), value)
-    except (nats.errors.Error, APIError, OSError) as error:
+    except (nats.errors.Error, OSError) as error:
         raise Retryable(f"the suppressed identifiers cannot be written: {error!r}") from error

@@ -13,7 +13,7 @@ from tests.support.events import DAY_MS, NOON_MS, track
 from wayline.errors import Retryable
 from wayline.identity import identity_key
 from wayline.v1 import profile_pb2
-from wayline_profile.core.projector import Commit, TimelineRow
+from wayline_profile.core.changes import Commit, TimelineRow
 from wayline_profile.store import Counters, PositionMoved, ProfileStore
 from wayline_profile.store.postgres import PostgresProfileStore
 from wayline_profile.store.rocksdb import RocksProfileStore

@@ -16,12 +16,12 @@ import psycopg
 from rocksdict import AccessType, Options, Rdict
 
 from wayline.v1 import events_pb2
-from wayline_profile.store import records
 from wayline_profile.store.postgres_schema import SCHEMA
+from wayline_profile.store.records import CLUSTER, CLUSTER_OF, STRAND
 
 Rows = Iterator[tuple[bytes, bytes]]
-COMPARED = ("STRAND", "CLUSTER", "CLUSTER_OF")
-"""Kinds of records that are a function of the events alone, by the name of their constant."""
+COMPARED = (STRAND, CLUSTER, CLUSTER_OF)
+"""Kinds of records that are a function of the events alone."""
 _TABLES: Mapping[str, LiteralString] = {
     "profiles": "SELECT id, data FROM profiles",
     "identities": "SELECT key, profile_id FROM identities",
@@ -80,13 +80,8 @@ def of_rocksdb(path: Path) -> Holdings:
                 for key, value in database.get_column_family("timeline").items()
             ),
         }
-        for kind in _compared():
-            prefix = f"{kind}/".encode()
-            tables[kind] = _digests(
-                (key[len(prefix) :], value)
-                for key, value in database.get_column_family("records").items(from_key=prefix)
-                if key.startswith(prefix)
-            )
+        for kind in COMPARED:
+            tables[kind] = _digests(_records(database.get_column_family("records"), kind))
         return Holdings(tables)
     finally:
         database.close()
@@ -109,11 +104,16 @@ def of_postgresql(url: str) -> Holdings:
         tables = {name: rows(statement) for name, statement in _TABLES.items()}
         tables["timeline"] = ((key, _without_clock(event)) for key, event in rows(_TABLES["timeline"]))
         found = {name: _digests(each) for name, each in tables.items()}
-        return Holdings(found | {kind: _digests(rows(_RECORDS, kind)) for kind in _compared()})
+        return Holdings(found | {kind: _digests(rows(_RECORDS, kind)) for kind in COMPARED})
 
 
-def _compared() -> list[str]:
-    return [getattr(records, name) for name in COMPARED if hasattr(records, name)]
+def _records(family: Any, kind: str) -> Rows:
+    """Of one kind. They lie together, under the kind's name."""
+    prefix = f"{kind}/".encode()
+    for key, value in family.items(from_key=prefix):
+        if not key.startswith(prefix):
+            return
+        yield key[len(prefix) :], value
 
 
 def _digests(rows: Rows) -> dict[bytes, bytes]:

@@ -103,10 +103,9 @@ async def run(
         ClusterError: it could not run.
     """
     async with Cluster(data, services=("ingestion", PROFILE), env={**_ENVIRONMENT, **env}) as cluster:
-        async with bus.connect(cluster.addresses.nats, "wayline-bench") as client:
-            await (await open_store(client.jetstream())).apply(catalog)
         publisher = AckedPublisher(_CALL_SECONDS)
         async with bus.connect(cluster.addresses.nats, "wayline-bench", on_disconnect=publisher.disconnected) as client:
+            await (await open_store(client.jetstream())).apply(catalog)
             await publisher.attach(client)
             telling = _Telling(story, order, cluster, publisher, disturbance, progress)
             async with asyncio.timeout(_PATIENCE_SECONDS):

@@ -6,6 +6,7 @@ import asyncio
 
 from wayline import logging
 from wayline.catalog.json_schemas import SchemaRefused
+from wayline.catalog.model import Catalog
 from wayline.catalog.store import CatalogStore
 from wayline_ingestion.core.judge import Judge, Rules
 
@@ -20,8 +21,7 @@ async def use_current(catalogs: CatalogStore, judge: Judge) -> None:
     """
     revision = await catalogs.current_revision()
     if revision:
-        judge.rules = await asyncio.to_thread(Rules.of, revision, await catalogs.fetch(revision))
-        log.info("catalog_in_use", revision=revision)
+        await _use(judge, revision, await catalogs.fetch(revision))
 
 
 async def follow(catalogs: CatalogStore, judge: Judge) -> None:
@@ -30,8 +30,11 @@ async def follow(catalogs: CatalogStore, judge: Judge) -> None:
         if revision == judge.rules.revision:
             continue
         try:
-            judge.rules = await asyncio.to_thread(Rules.of, revision, catalog)
+            await _use(judge, revision, catalog)
         except SchemaRefused as error:
             log.error("catalog_refused", revision=revision, error=str(error))
-        else:
-            log.info("catalog_in_use", revision=revision)
+
+
+async def _use(judge: Judge, revision: int, catalog: Catalog) -> None:
+    judge.rules = await asyncio.to_thread(Rules.of, revision, catalog)
+    log.info("catalog_in_use", revision=revision)

@@ -14,12 +14,13 @@ from wayline.catalog.findings import unknown
 from wayline.catalog.labels import Field, labelled
 from wayline.catalog.lifecycle import UNKNOWN
 from wayline.catalog.uses import refusals
-from wayline.errors import InvalidField, NotFound, Retryable, WaylineError, abort_async
+from wayline.errors import InvalidField, NotFound, WaylineError, abort_async
 from wayline.v1 import audiences_pb2, audiences_pb2_grpc
 from wayline_profile.census import Census, Counted
 from wayline_profile.core.sampling import estimate
 from wayline_profile.core.values import Reading
 from wayline_profile.due import Rejudging
+from wayline_profile.lookup import in_use
 from wayline_profile.members import Members
 from wayline_profile.preview import Condition, Preview, condition_of
 from wayline_profile.standings import due_of
@@ -86,7 +87,7 @@ class AudienceHandlers(audiences_pb2_grpc.AudienceServiceServicer):
     ) -> audiences_pb2.CountAudienceResponse:
         """One of them."""
         try:
-            self._audience(request.audience)
+            self._check_audience(request.audience)
             counted = await self._census.count()
         except WaylineError as error:
             await abort_async(context, error)
@@ -122,7 +123,7 @@ class AudienceHandlers(audiences_pb2_grpc.AudienceServiceServicer):
     ) -> AsyncIterator[audiences_pb2.ExportAudienceResponse]:
         """The members. It is written down before the first one leaves."""
         try:
-            self._audience(request.audience)
+            self._check_audience(request.audience)
             catalog = self._known().catalog
             if request.purpose not in catalog.purposes and request.purpose != NO_PURPOSE:
                 wrong = unknown("purpose", request.purpose, [*catalog.purposes, NO_PURPOSE])
@@ -184,22 +185,17 @@ class AudienceHandlers(audiences_pb2_grpc.AudienceServiceServicer):
         )
 
     def _known(self) -> Reading:
-        reading = self._reading()
-        if reading is None:
-            raise Retryable("no catalogue was applied yet; apply one with: wayline catalog apply DIR")
-        return reading
+        return in_use(self._reading())
 
-    def _audience(self, name: str) -> str:
-        """The rule of an audience."""
+    def _check_audience(self, name: str) -> None:
         audiences = self._known().catalog.audiences
         if name not in audiences:
             raise NotFound(f"audience: {unknown('audience', name[:64], audiences)}")
-        return audiences[name].rule
 
     def _condition(self, request: audiences_pb2.PreviewAudienceRequest) -> Condition:
         match request.WhichOneof("what"):
             case "audience":
-                self._audience(request.audience)
+                self._check_audience(request.audience)
                 return attrgetter(request.audience)  # not its rule alone: its purpose counts too
             case "rule" if 0 < len(request.rule) <= MAX_RULE_CHARACTERS:
                 return condition_of(self._known(), request.rule)

@@ -30,7 +30,7 @@ from wayline_profile.core.backfill import (
 )
 from wayline_profile.core.changes import Commit, Filed
 from wayline_profile.core.fold import Definitions
-from wayline_profile.core.strands import strands_of
+from wayline_profile.core.strands import Source, strands_of
 from wayline_profile.store import Counters, UnitOfWork
 from wayline_profile.store.records import BACKFILL, STRAND
 
@@ -67,14 +67,7 @@ class Strands(Protocol):
         """Begin a unit of work."""
 
 
-class Records(Protocol):
-    """What is kept beside profiles; see `ProfileStore`."""
-
-    def records(self, kind: str, keys: Collection[bytes]) -> dict[bytes, bytes]:
-        """Of one kind."""
-
-
-def noted_in(store: Records) -> Noted:
+def noted_in(store: Source) -> Noted:
     """Read what is noted."""
     found = store.records(BACKFILL, [_FILLED, _WALK])
     return Noted(

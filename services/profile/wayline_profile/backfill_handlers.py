@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import grpc
 
-from wayline.errors import Retryable, WaylineError, abort_async
+from wayline.errors import WaylineError, abort_async
 from wayline.v1 import backfill_pb2, backfill_pb2_grpc
 from wayline_profile.filling import Filling
 
@@ -25,9 +25,6 @@ class BackfillHandlers(backfill_pb2_grpc.BackfillServiceServicer):
     ) -> backfill_pb2.GetBackfillResponse:
         """How far new and changed traits are filled in."""
         try:
-            status = self._filling.status()
-            if status is None:
-                raise Retryable("no catalogue was applied yet; apply one with: wayline catalog apply DIR")
+            return self._filling.status()
         except WaylineError as error:
             await abort_async(context, error)
-        return status

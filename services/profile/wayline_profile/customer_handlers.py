@@ -15,6 +15,7 @@ from wayline.identity import check_identifier
 from wayline.v1 import customers_pb2, customers_pb2_grpc, events_pb2, profile_pb2
 from wayline_profile.core.clusters import Ends, ends_of
 from wayline_profile.core.values import Reading
+from wayline_profile.lookup import in_use
 from wayline_profile.merges import Relations, relations_of
 from wayline_profile.privacy.control import ControlEvents
 from wayline_profile.privacy.witness import Witness
@@ -127,7 +128,4 @@ class CustomerHandlers(customers_pb2_grpc.CustomerServiceServicer):
         return known
 
     def _rules(self) -> IdentityRules:
-        reading = self._reading()
-        if reading is None:
-            raise Retryable("no catalogue was applied yet; apply one with: wayline catalog apply DIR")
-        return reading.definitions.identity
+        return in_use(self._reading()).definitions.identity

@@ -14,6 +14,7 @@ from wayline_profile.core.backfill import FilledStates, Walk
 from wayline_profile.core.backfill_status import status_of
 from wayline_profile.core.changes import Commit
 from wayline_profile.core.values import Evaluated, Reading, view_of
+from wayline_profile.lookup import in_use
 from wayline_profile.standings import Standings
 from wayline_profile.store import Conflict, ProfileStore, UnitOfWork
 from wayline_profile.writes import Writer
@@ -147,10 +148,13 @@ class Filling:
         walk = noted_in(self._store).walk
         return walk is not None and not walk.finished_ms
 
-    def status(self) -> backfill_pb2.GetBackfillResponse | None:
-        """How far it is; None before the first catalogue."""
-        if self._reading is None:
-            return None
+    def status(self) -> backfill_pb2.GetBackfillResponse:
+        """How far it is.
+
+        Raises:
+            Retryable: no catalogue was applied yet.
+        """
+        reading = in_use(self._reading)
         noted = noted_in(self._store)
         earlier = (self._clock() - self._began[0], self._began[1]) if self._began else None
-        return status_of(self._reading.definitions, noted.filled or FilledStates(), noted.walk, earlier)
+        return status_of(reading.definitions, noted.filled or FilledStates(), noted.walk, earlier)

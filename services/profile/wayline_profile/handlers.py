@@ -8,12 +8,12 @@ from collections.abc import Awaitable, Callable, Mapping
 import grpc
 from google.protobuf import struct_pb2
 
-from wayline.errors import InvalidField, LimitExceeded, Retryable, WaylineError, abort_async
-from wayline.identity import KEY_BYTES, identity_key
+from wayline.errors import InvalidField, LimitExceeded, WaylineError, abort_async
+from wayline.identity import KEY_BYTES
 from wayline.v1 import profile_pb2, profile_pb2_grpc
-from wayline_profile.core.values import Reading, values_of, view_of, with_defaults
+from wayline_profile.core.values import Reading, identity_keys_of, values_of, view_of, with_defaults
 from wayline_profile.feed import watermarks_of
-from wayline_profile.lookup import find
+from wayline_profile.lookup import find, in_use
 from wayline_profile.privacy.witness import Witness
 from wayline_profile.store import ProfileStore
 from wayline_profile.worker import Worker
@@ -70,10 +70,9 @@ class ProfileHandlers(profile_pb2_grpc.ProfileServiceServicer):
             if not 0 <= request.limit <= MAX_TIMELINE:
                 raise InvalidField("limit", f"expected 0 to {MAX_TIMELINE}, got {request.limit}")
             profile = find(self._store, request.customer, self._worker.reading)
-            keys = [identity_key(one.kind, one.value) for one in profile.identifiers]
             before_ms = request.before.ToMilliseconds() if request.HasField("before") else None
             await self._witness.note(context, "timeline.read", profile.profile_id)
-            entries = self._store.timeline(keys, limit=request.limit or 100, before_ms=before_ms)
+            entries = self._store.timeline(identity_keys_of(profile), limit=request.limit or 100, before_ms=before_ms)
         except WaylineError as error:
             await abort_async(context, error)
         return profile_pb2.GetTimelineResponse(entries=entries)
@@ -123,6 +122,4 @@ class ProfileHandlers(profile_pb2_grpc.ProfileServiceServicer):
         )
 
     def _reading(self) -> Reading:
-        if self._worker.reading is None:
-            raise Retryable("no catalogue was applied yet; apply one with: wayline catalog apply DIR")
-        return self._worker.reading
+        return in_use(self._worker.reading)

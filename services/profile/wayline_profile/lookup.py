@@ -1,12 +1,23 @@
-"""A customer's profile, by any of its identifiers."""
+"""What requests ask for: the catalogue in use, and a customer's profile by any of its identifiers."""
 
 from __future__ import annotations
 
-from wayline.errors import NotFound
+from wayline.errors import NotFound, Retryable
 from wayline.identity import check_identifier
 from wayline.v1 import events_pb2, profile_pb2
 from wayline_profile.core.values import Reading
 from wayline_profile.store import ProfileStore
+
+
+def in_use(reading: Reading | None) -> Reading:
+    """How profiles are read now.
+
+    Raises:
+        Retryable: no catalogue was applied yet.
+    """
+    if reading is None:
+        raise Retryable("no catalogue was applied yet; apply one with: wayline catalog apply DIR")
+    return reading
 
 
 def find(store: ProfileStore, customer: events_pb2.Identifier, reading: Reading | None) -> profile_pb2.Profile:
@@ -22,7 +33,6 @@ def find(store: ProfileStore, customer: events_pb2.Identifier, reading: Reading 
         NotFound: no profile has it.
     """
     key = check_identifier(customer, "customer", reading.definitions.identity.kinds if reading else None)
-    profile_id = store.resolve([key]).get(key)
-    for profile in store.get_many([profile_id]).values() if profile_id else ():
+    for profile in store.profiles_of([key]).values():
         return profile
     raise NotFound(f"customer: no profile has this {customer.kind}")

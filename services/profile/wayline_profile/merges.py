@@ -66,8 +66,7 @@ class Relations:
 
 def relations_of(store: ProfileStore, key: bytes, rules: IdentityRules) -> Relations | None:
     """What is known of an identifier; None: nothing."""
-    profile_id = store.resolve([key]).get(key)
-    profile = store.get_many([profile_id]).get(profile_id) if profile_id else None
+    profile = next(iter(store.profiles_of([key]).values()), None)
     home = store.records(CLUSTER_OF, [key]).get(key)
     data = store.records(CLUSTER, [home]).get(home) if home else None
     if data is None:

@@ -26,7 +26,7 @@ from wayline import logging
 from wayline.bus import EVENT_SUBJECTS, EVENTS, event_subject
 from wayline.errors import WaylineError
 from wayline.v1 import events_pb2
-from wayline_profile.core.projector import Read
+from wayline_profile.core.changes import Read
 
 _WINDOW = 2_000
 """Messages that may be under way at once."""

@@ -9,7 +9,7 @@ from concurrent.futures import Executor
 from typing import NamedTuple, TypeVar
 
 from wayline import logging
-from wayline_profile.core.projector import Commit
+from wayline_profile.core.changes import Commit
 from wayline_profile.store import Conflict, ProfileStore, UnitOfWork
 
 ATTEMPTS = 6

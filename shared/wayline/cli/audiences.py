@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TextIO
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import grpc
 import typer
@@ -15,8 +15,6 @@ import typer
 from wayline.cli import support
 
 if TYPE_CHECKING:  # the rest is imported when a command runs: `--help` stays quick
-    from google.protobuf.message import Message
-
     from wayline.v1.audiences_pb2 import ExportAudienceResponse
     from wayline.v1.audiences_pb2_grpc import AudienceServiceStub
 
@@ -51,7 +49,7 @@ def list_audiences(profile: support.Profile = support.PROFILE_ADDRESS, as_json: 
         listed = service.ListAudiences(audiences_pb2.ListAudiencesRequest(), timeout=_TIMEOUT_SECONDS)
         status = service.GetAudienceStatus(audiences_pb2.GetAudienceStatusRequest(), timeout=_TIMEOUT_SECONDS)
     if as_json:
-        support.print_json({**_plain(listed), "status": _plain(status)})
+        support.print_json({**support.plain(listed, defaults=True), "status": support.plain(status, defaults=True)})
         return
     for part in render_audiences(listed, status):
         support.out.print(part)
@@ -71,7 +69,7 @@ def stages(profile: support.Profile = support.PROFILE_ADDRESS, as_json: support.
     with _service(profile) as service:
         found = service.GetStages(audiences_pb2.GetStagesRequest(), timeout=_TIMEOUT_SECONDS)
     if as_json:
-        support.print_json(_plain(found))
+        support.print_json(support.plain(found, defaults=True))
         return
     support.out.print(render_stages(found))
 
@@ -92,7 +90,7 @@ def count(
         request = audiences_pb2.CountAudienceRequest(audience=audience)
         found = service.CountAudience(request, timeout=_TIMEOUT_SECONDS)
     if as_json:
-        support.print_json(_plain(found))
+        support.print_json(support.plain(found, defaults=True))
     else:
         support.out.print(f"{found.members:,} of {found.profiles:,} customers", highlight=False)
 
@@ -127,7 +125,7 @@ def preview(
     with _service(profile) as service:
         tried = service.PreviewAudience(request, timeout=_TIMEOUT_SECONDS)
     if as_json:
-        support.print_json(_plain(tried))
+        support.print_json(support.plain(tried, defaults=True))
         return
     for part in render_preview(tried):
         support.out.print(part)
@@ -196,9 +194,3 @@ def _opened(path: Path | None) -> Iterator[TextIO]:
         support.fail(f"{path}: cannot be written: {(error.strerror or 'unknown reason').lower()}")
     finally:
         unfinished.unlink(missing_ok=True)
-
-
-def _plain(message: Message) -> dict[str, Any]:
-    from google.protobuf.json_format import MessageToDict
-
-    return MessageToDict(message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator
 from typing import TextIO
 
 from rich.console import RenderableType
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -102,8 +101,7 @@ def render_preview(tried: audiences_pb2.PreviewAudienceResponse) -> Iterator[Ren
 
 def following(parts: Iterable[audiences_pb2.ExportAudienceResponse]) -> Iterator[audiences_pb2.ExportAudienceResponse]:
     """The same parts, with a progress bar on standard error."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=support.err, transient=True) as bars:
+    with support.bars() as bars:
         task = bars.add_task("members", total=None)
         for part in parts:
             bars.update(task, completed=part.done, total=part.total)

@@ -119,13 +119,7 @@ def _profile_id(customer: str) -> str:
 
 
 def _plain(line: Line) -> dict[str, Any]:
-    from google.protobuf.json_format import MessageToDict
-
-    return {
-        "sequence": line.sequence,
-        "intact": line.intact,
-        **MessageToDict(line.entry, preserving_proto_field_name=True),
-    }
+    return {"sequence": line.sequence, "intact": line.intact, **support.plain(line.entry)}
 
 
 def _print_table(lines: list[Line]) -> None:

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wayline.cli.support import Json, err, fail, out, print_json
+from wayline.cli.support import Json, bars, by_step, err, fail, out, print_json
 
 if TYPE_CHECKING:  # the rest is imported when a command runs: `--help` stays quick
-    from rich.progress import TaskID
-
     from wayline_bench.report import Report
 
 
@@ -125,8 +122,8 @@ def backfill(
     from wayline_bench.backfill import BackfillSize, bench
 
     configure("bench", "ERROR")  # it runs in this process, whose output is the report
-    with _bars(as_json) as progress:
-        report = bench(BackfillSize(customers=customers), progress)
+    with bars(quiet=as_json) as shown:
+        report = bench(BackfillSize(customers=customers), by_step(shown))
     _show(report, as_json, check)
 
 
@@ -149,26 +146,9 @@ def exactly_once(
 
     logging.configure("bench", "ERROR")  # that NATS goes away and comes back is what is asked for
     size = ExactlyOnceSize(events=events, kills=kills, nats_kills=nats_kills, store=store.value, seed=seed)
-    with _bars(as_json) as progress:
-        report = asyncio.run(bench(size, progress))
+    with bars(quiet=as_json) as shown:
+        report = asyncio.run(bench(size, by_step(shown)))
     _show(report, as_json, check)
-
-
-@contextmanager
-def _bars(quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
-    """Progress bars, one for each step that reports itself: its name, done, total."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=err, transient=True, disable=quiet) as bars:
-        tasks: dict[str, TaskID] = {}
-
-        def progress(step: str, done: int, total: int) -> None:
-            if step not in tasks:
-                tasks[step] = bars.add_task(step)
-            bars.update(tasks[step], completed=done, total=total)
-
-        yield progress
 
 
 def _run(measuring: Awaitable[Report], as_json: bool, check: bool) -> None:

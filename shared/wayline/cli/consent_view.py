@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from rich.markup import escape
 from rich.table import Table
 
 from wayline.catalog.consent import NO_PURPOSE
-from wayline.catalog.labels import classification, labelled
+from wayline.catalog.labels import Field, Origins, classification, labelled
 from wayline.catalog.model import Catalog
 
 
@@ -18,8 +18,9 @@ def render(catalog: Catalog) -> Iterator[Table]:
         yield _purposes(catalog)
     if catalog.collection is not None:
         yield _collection(catalog)
-    if labelled(catalog).fields:
-        yield _labels(catalog)
+    fields = labelled(catalog).fields
+    if fields:
+        yield _labels(catalog, fields)
 
 
 def _purposes(catalog: Catalog) -> Table:
@@ -56,13 +57,13 @@ def _collection(catalog: Catalog) -> Table:
     return table
 
 
-def _labels(catalog: Catalog) -> Table:
+def _labels(catalog: Catalog, fields: Mapping[Field, Origins]) -> Table:
     table = Table(
         *("field", "class", "labels", "through"),
         title="Labels (identifiers and sensitive fields are never logged)",
         title_justify="left",
     )
-    origins = {f"{section}.{name}": found for (section, name), found in labelled(catalog).fields.items()}
+    origins = {f"{section}.{name}": found for (section, name), found in fields.items()}
     for field, kind in classification(catalog).items():
         found = origins.get(field, {})
         if kind != "ordinary":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -56,7 +56,7 @@ def show(
             request, timeout=_TIMEOUT_SECONDS, metadata=support.acting(actor)
         )
     if as_json:
-        support.print_json(_plain(found))
+        support.print_json(support.plain(found))
         return
     for part in render_profile(found.profile, MessageToDict(found.values)):
         support.out.print(part)
@@ -84,7 +84,7 @@ def merges(
     with _customers(profile) as service:
         found = service.ListMerges(request, timeout=_TIMEOUT_SECONDS, metadata=support.acting(actor))
     if as_json:
-        support.print_json(_plain(found))
+        support.print_json(support.plain(found))
         return
     for part in render_merges(found):
         support.out.print(part)
@@ -115,7 +115,7 @@ def unmerge(
     with _customers(profile) as service:
         done = service.Unmerge(request, timeout=_TIMEOUT_SECONDS, metadata=support.acting(actor))
     if as_json:
-        support.print_json(_plain(done))
+        support.print_json(support.plain(done))
         return
     for part in render_profiles(list(done.profiles), f"Taken out; rulings written: {done.rulings}"):
         support.out.print(part)
@@ -144,7 +144,7 @@ def join(
     with _customers(profile) as service:
         done = service.Join(request, timeout=_TIMEOUT_SECONDS, metadata=support.acting(actor))
     if as_json:
-        support.print_json(_plain(done))
+        support.print_json(support.plain(done))
         return
     for part in render_profiles(list(done.profiles), f"Events decide again; rulings lifted: {done.rulings}"):
         support.out.print(part)
@@ -176,9 +176,3 @@ def _channel(address: str) -> grpc.Channel:
     import grpc
 
     return grpc.insecure_channel(address)
-
-
-def _plain(message: Any) -> dict[str, Any]:
-    from google.protobuf.json_format import MessageToDict
-
-    return MessageToDict(message, preserving_proto_field_name=True)

@@ -44,7 +44,7 @@ def show(
 
     explained = _explain(decision, decision_id)
     if as_json:
-        support.print_json(_plain(explained))
+        support.print_json(support.plain(explained))
         return
     for part in render(explained, dropped):
         support.out.print(part)
@@ -165,12 +165,6 @@ def _explain(address: str, decision_id: str) -> ExplainResponse:
         request = decision_pb2.ExplainRequest(decision_id=decision_id)
         explained: ExplainResponse = stub.Explain(request, timeout=_TIMEOUT_SECONDS)
         return explained
-
-
-def _plain(explained: ExplainResponse) -> dict[str, Any]:
-    from google.protobuf.json_format import MessageToDict
-
-    return MessageToDict(explained, preserving_proto_field_name=True)
 
 
 def _unknown(explained: ExplainResponse, action: str) -> str:

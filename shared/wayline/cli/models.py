@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import grpc
 import typer
 import yaml
-from google.protobuf.json_format import MessageToDict, ParseDict, ParseError
+from google.protobuf.json_format import ParseDict, ParseError
 from rich.markup import escape
 from rich.table import Table
 
-from wayline.cli.support import PREDICTION_ADDRESS, Json, Prediction, fail, out, print_json
+from wayline.cli.support import PREDICTION_ADDRESS, Json, Prediction, fail, out, plain, print_json
 from wayline.v1 import prediction_pb2, prediction_pb2_grpc
 
 _TIMEOUT_SECONDS = 120.0
@@ -38,7 +38,7 @@ def list_models(
     with _service(prediction) as service:
         models = service.ListModels(prediction_pb2.ListModelsRequest(), timeout=_TIMEOUT_SECONDS).models
     if as_json:
-        print_json([_as_dict(model) for model in models])
+        print_json([plain(model, defaults=True) for model in models])
     elif not models:
         out.print("No models yet. Register one with: wayline models register MODEL.onnx MANIFEST.yaml", soft_wrap=True)
     else:
@@ -71,7 +71,7 @@ def register(
     with _service(prediction) as service:
         version = service.RegisterModel(request, timeout=_TIMEOUT_SECONDS).version
     if as_json:
-        print_json(_as_dict(version))
+        print_json(plain(version, defaults=True))
         return
     name = version.manifest.name
     out.print(f"Registered {name} version {version.version}.", highlight=False)
@@ -122,13 +122,9 @@ def _service(address: str) -> Iterator[prediction_pb2_grpc.PredictionServiceStub
         yield prediction_pb2_grpc.PredictionServiceStub(channel)
 
 
-def _as_dict(message: prediction_pb2.Model | prediction_pb2.ModelVersion) -> dict[str, Any]:
-    return MessageToDict(message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)
-
-
 def _show_champion(model: prediction_pb2.Model, as_json: bool) -> None:
     if as_json:
-        print_json(_as_dict(model))
+        print_json(plain(model, defaults=True))
     else:
         out.print(f"The champion of {model.name} is version {model.champion}.", highlight=False)
 

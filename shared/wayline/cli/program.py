@@ -54,7 +54,7 @@ def run(program: str, job: dict[str, Any], nats: str, *, quiet: bool) -> dict[st
     if find_spec(program.partition(".")[0]) is None:
         support.fail("this needs the decision service on this machine: install wayline[decision,cli]")
     asyncio.run(_reach(nats))  # or the program would wait for it, as services do
-    with _bars(quiet) as bars, _started([sys.executable, "-m", program]) as process:
+    with support.bars(quiet=quiet) as bars, _started([sys.executable, "-m", program]) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         try:
@@ -82,23 +82,13 @@ async def _reach(nats: str) -> None:
         pass
 
 
-def _bars(quiet: bool) -> Progress:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    return Progress(*columns, console=support.err, transient=True, disable=quiet)
-
-
 def _follow(lines: Iterator[dict[str, Any]], bars: Progress) -> dict[str, Any]:
     """Show progress; the last line, which is the result or the error. Empty when there was none."""
-    tasks: dict[str, Any] = {}
+    report = support.by_step(bars)
     last: dict[str, Any] = {}
     for line in lines:
         if progress := line.get("progress"):
-            step = progress["step"]
-            if step not in tasks:
-                tasks[step] = bars.add_task(f"{step} (messages)")
-            bars.update(tasks[step], completed=progress["done"], total=progress["total"])
+            report(f"{progress['step']} (messages)", progress["done"], progress["total"])
         else:
             last = line
     return last

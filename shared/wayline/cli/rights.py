@@ -45,7 +45,7 @@ def export(
     from wayline.v1 import privacy_pb2
 
     request = privacy_pb2.ExportCustomerRequest(customer=identifier_of(customer), reason=reason)
-    with _channel(profile) as channel, _bars() as bars:
+    with _channel(profile) as channel, support.bars() as bars:
         parts = _stub(channel).ExportCustomer(request, timeout=_EXPORT_SECONDS, metadata=support.acting(actor))
         first = next(parts)  # before there is a file: the customer may not be known
         if str(output) == "-":
@@ -253,7 +253,7 @@ def _write(first: Any, parts: Any, file: TextIO, bars: Progress) -> dict[str, in
     from itertools import chain
 
     counts: dict[str, int] = {}
-    tasks: dict[str, Any] = {}
+    report = support.by_step(bars)
     file.write("{")
     for part in chain([first], parts):
         if part.section not in counts:
@@ -263,9 +263,7 @@ def _write(first: Any, parts: Any, file: TextIO, bars: Progress) -> dict[str, in
             file.write(("," if counts[part.section] else "") + f"\n{item}")
             counts[part.section] += 1
         if part.total:
-            if part.section not in tasks:
-                tasks[part.section] = bars.add_task(part.section)
-            bars.update(tasks[part.section], completed=part.done, total=part.total)
+            report(part.section, part.done, part.total)
     file.write("\n]\n}\n")
     return counts
 
@@ -275,7 +273,7 @@ def _wait(stub: PrivacyServiceStub, erasure_id: str) -> str:
     from wayline.v1 import privacy_pb2
 
     request = privacy_pb2.GetErasureRequest(erasure_id=erasure_id)
-    with _bars() as bars:
+    with support.bars() as bars:
         task = bars.add_task("requested", total=None)
         while True:
             said = stub.GetErasure(request, timeout=_TIMEOUT_SECONDS)
@@ -292,10 +290,3 @@ def _put(receipt: str, output: Path | None) -> None:
         return
     output.write_text(receipt + "\n", encoding="utf-8")
     support.out.print(f"Erased. The receipt is in {output}", markup=False, highlight=False)
-
-
-def _bars() -> Progress:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    return Progress(*columns, console=support.err, transient=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -13,7 +13,9 @@ from rich.console import Console
 
 if TYPE_CHECKING:  # the rest is imported when a command runs: `--help` stays quick
     import grpc
+    from google.protobuf.message import Message
     from nats.aio.client import Client
+    from rich.progress import Progress, TaskID
 
 out = Console()
 err = Console(stderr=True)
@@ -73,6 +75,33 @@ def acting(actor: str) -> list[tuple[str, str]]:
 
     name = actor or getpass.getuser()
     return [(ACTOR, name.encode("ascii", "replace").decode())]
+
+
+def bars(*, quiet: bool = False) -> Progress:
+    """Progress bars on standard error that go away when done; none when `quiet`."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    return Progress(*columns, console=err, transient=True, disable=quiet)
+
+
+def by_step(shown: Progress) -> Callable[[str, int, int], None]:
+    """Gives each step that reports itself a bar of its own: its name, done, total."""
+    tasks: dict[str, TaskID] = {}
+
+    def report(step: str, done: int, total: int) -> None:
+        if step not in tasks:
+            tasks[step] = shown.add_task(step)
+        shown.update(tasks[step], completed=done, total=total)
+
+    return report
+
+
+def plain(message: Message, *, defaults: bool = False) -> dict[str, Any]:
+    """A message as JSON, with the names of its proto file; with `defaults`, fields at their default as well."""
+    from google.protobuf.json_format import MessageToDict
+
+    return MessageToDict(message, preserving_proto_field_name=True, always_print_fields_with_no_presence=defaults)
 
 
 def print_json(value: Any) -> None:

@@ -32,11 +32,11 @@ def list_traits(profile: support.Profile = support.PROFILE_ADDRESS, as_json: sup
 
     - `wayline traits list --json`
     """
-    from wayline.cli.traits_view import plain, render_traits
+    from wayline.cli.traits_view import render_traits
 
     found = next(_asked(profile))
     if as_json:
-        support.print_json(plain(found))
+        support.print_json(support.plain(found, defaults=True))
     else:
         support.out.print(render_traits(found))
 
@@ -55,12 +55,12 @@ def backfill(
 
     - `wayline traits backfill --json`
     """
-    from wayline.cli.traits_view import following, plain, render_progress
+    from wayline.cli.traits_view import following, render_progress
 
     answers = _asked(profile)
     found = following(answers, support.err, quiet=as_json) if follow else next(answers)
     if as_json:
-        support.print_json(plain(found))
+        support.print_json(support.plain(found, defaults=True))
     else:
         support.out.print(render_progress(found), highlight=False)
 

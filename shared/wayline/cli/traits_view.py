@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, timedelta
-from typing import Any
 
-from google.protobuf.json_format import MessageToDict
 from google.protobuf.timestamp_pb2 import Timestamp
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
@@ -15,11 +13,6 @@ from rich.table import Table
 from wayline.v1.backfill_pb2 import BackfillProgress, GetBackfillResponse
 
 _MOST_NAMES = 5
-
-
-def plain(found: GetBackfillResponse) -> dict[str, Any]:
-    """As JSON."""
-    return MessageToDict(found, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)
 
 
 def render_traits(found: GetBackfillResponse) -> Table:

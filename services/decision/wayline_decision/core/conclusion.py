@@ -13,7 +13,7 @@ from wayline.catalog.templates import RenderError
 from wayline_decision.core.arbitrate import above
 from wayline_decision.core.bitset import indices_of, rows_where
 from wayline_decision.core.company import Company
-from wayline_decision.core.consent import denied
+from wayline_decision.core.consent import Denied, denied
 from wayline_decision.core.contact import Met, Verdict, promised
 from wayline_decision.core.controls import BY_LOT, under
 from wayline_decision.core.decision import (
@@ -139,7 +139,7 @@ class Conclusion:
     def _fill(self, placement: PlacementPlan, slots: int) -> Filled:
         plan = self._plan
         seen = self._seen(placement)
-        refused = denied(plan, self._question.known, placement, reachable=self._question.reachable)
+        refused = self._denied(placement)
         if refused is not None:
             return Filled(placement, (), refused, *seen)
         open_, barred = self._open(placement, seen.screened)
@@ -165,6 +165,10 @@ class Conclusion:
         if plan.contact.pooled:
             self._promised += self._as_promised(placement, [one.row for one in filled.choices])
         return filled
+
+    def _denied(self, placement: PlacementPlan) -> Denied | None:
+        question = self._question
+        return denied(self._plan, question.known, placement, reachable=question.reachable)
 
     def _filled(self, placement: PlacementPlan, contest: Contest, seen: _Seen, barred: Barred) -> Filled:
         """The placement, with the contents of those rows that have a template."""
@@ -366,8 +370,7 @@ class Conclusion:
         """
         candidates = 0
         for placement, _ in self._question.placements:
-            question = self._question
-            if denied(self._plan, question.known, placement, reachable=question.reachable) is None:
+            if self._denied(placement) is None:
                 candidates |= self._open(placement, self._seen(placement).screened)[0]
         raw: Floats = self._standing.raw.copy()
         actions, given = self._actions(candidates), np.frombuffer(recorded, "<f4")

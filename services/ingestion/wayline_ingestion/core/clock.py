@@ -29,7 +29,7 @@ def correct(event: Event, received_ns: int) -> tuple[int | None, int]:
     if not event.HasField("timestamp"):
         return None, 0
     moment = event.timestamp
-    said = moment.seconds * NS + moment.nanos
+    said = nanoseconds(moment)
     if not event.HasField("sent_at"):
         return said, 0
     right = corrected_ns(said, nanoseconds(event.sent_at), received_ns)

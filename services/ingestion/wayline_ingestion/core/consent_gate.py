@@ -20,12 +20,12 @@ CONSENT_EVENT = "Segment Consent Preference Updated"
 """What the Segment spec calls a track event that tells of consent and of nothing else."""
 _MAX_UNASKED = 2_000
 """Purposes by regions, as senders name them, whose default is looked up once: it would be half of the gate's time."""
-_TYPE_NAMES: Mapping[int, str] = {
-    events_pb2.EVENT_TYPE_IDENTIFY: "identify",
-    events_pb2.EVENT_TYPE_PAGE: "page",
-    events_pb2.EVENT_TYPE_SCREEN: "screen",
-    events_pb2.EVENT_TYPE_GROUP: "group",
-    events_pb2.EVENT_TYPE_ALIAS: "alias",
+_CALLS: Mapping[str, int] = {
+    "identify": events_pb2.EVENT_TYPE_IDENTIFY,
+    "page": events_pb2.EVENT_TYPE_PAGE,
+    "screen": events_pb2.EVENT_TYPE_SCREEN,
+    "group": events_pb2.EVENT_TYPE_GROUP,
+    "alias": events_pb2.EVENT_TYPE_ALIAS,
 }
 _LINKING = (events_pb2.EVENT_TYPE_IDENTIFY, events_pb2.EVENT_TYPE_ALIAS)
 
@@ -62,9 +62,8 @@ class ConsentGate:
         self._purposes = purposes
         self._default = default
         self._unasked: dict[tuple[str, str], Standing] = {}
-        calls = frozenset(_TYPE_NAMES.values())
-        self._tracks = {name: one for name, one in events.items() if name not in calls}
-        self._calls = {name: one for name, one in events.items() if name in calls}
+        self._tracks = {name: one for name, one in events.items() if name not in _CALLS}
+        self._calls = {_CALLS[name]: one for name, one in events.items() if name in _CALLS}
 
     @classmethod
     def of(cls, catalog: Catalog) -> ConsentGate:
@@ -101,9 +100,7 @@ class ConsentGate:
 
     def _purpose_of(self, event: Event) -> str | None:
         is_track = event.type == events_pb2.EVENT_TYPE_TRACK
-        named = (self._tracks if is_track else self._calls).get(
-            event.name if is_track else _TYPE_NAMES.get(event.type, "")
-        )
+        named = self._tracks.get(event.name) if is_track else self._calls.get(event.type)
         return self._default if named is None else named.purpose
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import get_args
 
+from wayline.catalog.consent import LegalBasis
 from wayline.v1 import events_pb2
 from wayline_ingestion.core.refusal import refuse, refuse_long
 from wayline_ingestion.core.value_rules import check_struct
@@ -13,14 +15,7 @@ MAX_SHORT_CHARACTERS = 64
 MAX_LOCALE_CHARACTERS = 35
 MAX_CONTEXT_KEYS = 100
 MAX_PURPOSES = 50
-LEGAL_BASES = (
-    "consent",
-    "contract",
-    "legal_obligation",
-    "vital_interests",
-    "public_task",
-    "legitimate_interests",
-)
+LEGAL_BASES: tuple[str, ...] = get_args(LegalBasis)
 _REGION = re.compile(r"[A-Z]{2}(-[A-Z0-9]{1,3})?")
 
 

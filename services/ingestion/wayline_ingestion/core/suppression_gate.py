@@ -6,7 +6,7 @@ erased; an event that is filed under an erased identifier, or names one that is 
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import Protocol
 
 from google.protobuf import struct_pb2
@@ -58,27 +58,24 @@ def without_devices(event: Event, rules: IdentityRules, suppressed: Suppressed) 
         del event.identifiers[:]
         event.identifiers.extend(kept)
         changed = True
-    for kind, path in _device_paths(rules):
-        found = _found(event, path)
-        if found is not None and is_out(kind, _text(found.fields[path[-1]])):
-            del found.fields[path[-1]]
+    for kind, holder, name in _devices(event, rules):
+        if is_out(kind, _text(holder.fields[name])):
+            del holder.fields[name]
             changed = True
     return changed
 
 
 def _pairs(event: Event, rules: IdentityRules) -> list[Pair]:
     """All that an event names, and what it holds of devices besides."""
-    pairs = usable_identifiers(event, rules)
-    for kind, path in _device_paths(rules):
-        found = _found(event, path)
-        if found is not None:
-            pairs.append((kind, _text(found.fields[path[-1]])))
-    return pairs
+    held = [(kind, _text(holder.fields[name])) for kind, holder, name in _devices(event, rules)]
+    return usable_identifiers(event, rules) + held
 
 
-def _device_paths(rules: IdentityRules) -> list[tuple[str, tuple[str, ...]]]:
-    """Where devices may stand, in events of all types."""
-    return [("device_id", _DEVICE_PATH), *((kind, path) for kind, path in rules.paths if kind in DEVICES)]
+def _devices(event: Event, rules: IdentityRules) -> Iterator[tuple[str, struct_pb2.Struct, str]]:
+    """What an event of any type holds of devices: the kind, what holds it, and its name there."""
+    for kind, path in (("device_id", _DEVICE_PATH), *rules.paths):
+        if kind in DEVICES and (holder := _found(event, path)) is not None:
+            yield kind, holder, path[-1]
 
 
 def _found(event: Event, path: tuple[str, ...]) -> struct_pb2.Struct | None:

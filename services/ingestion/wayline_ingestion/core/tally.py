@@ -16,7 +16,7 @@ from wayline.quality import (
 from wayline.v1 import events_pb2
 from wayline.v1.events_pb2 import Event
 from wayline.v1.quality_pb2 import QualityFigures
-from wayline_ingestion.core.judgement import Passed, Refused
+from wayline_ingestion.core.judgement import Notes, Passed, Refused
 
 MAX_PAIRS = 1_000
 SKEWED_NS = 60_000_000_000
@@ -95,7 +95,7 @@ class Tally:
                 if age_ns > self._late_ns:
                     counts.late += 1
             if one.notes is not None:
-                _note(counts, one)
+                _note(counts, one.event, one.notes)
 
     def refused(self, refusals: Iterable[Refused], now_ns: int) -> None:
         """Count events that were refused."""
@@ -103,11 +103,7 @@ class Tally:
         for one in refusals:
             counts = self._of(one.event)
             count_by_name(counts.refused, one.rejection.reason, 1)
-            if one.without_consent:
-                count_by_name(counts.without_consent, one.without_consent, 1)
-            for name in one.unplanned_properties:
-                count_by_name(counts.unplanned_properties, label(name, MAX_NAME_CHARACTERS), 1)
-            counts.unplanned += one.unplanned
+            _note_rules(counts, one)
 
     def drain(self) -> list[QualityFigures]:
         """The counts since the last time, which are forgotten here."""
@@ -153,18 +149,21 @@ class Tally:
         self._counts = {}
 
 
-def _note(counts: _Counts, one: Passed) -> None:
-    notes = one.notes
-    assert notes is not None
-    counts.flagged += bool(one.event.violations)
-    counts.unplanned += notes.unplanned
+def _note(counts: _Counts, event: Event, notes: Notes) -> None:
+    counts.flagged += bool(event.violations)
+    counts.stripped += bool(notes.without_consent)
     counts.without_device += notes.without_device
     counts.skewed += abs(notes.moved_ns) > SKEWED_NS
-    for name in notes.unplanned_properties:
+    _note_rules(counts, notes)
+
+
+def _note_rules(counts: _Counts, said: Notes | Refused) -> None:
+    """What the tracking plan and the consent gate say of an event, whether it passes or not."""
+    counts.unplanned += said.unplanned
+    for name in said.unplanned_properties:
         count_by_name(counts.unplanned_properties, label(name, MAX_NAME_CHARACTERS), 1)
-    if notes.without_consent:
-        counts.stripped += 1
-        count_by_name(counts.without_consent, notes.without_consent, 1)
+    if said.without_consent:
+        count_by_name(counts.without_consent, said.without_consent, 1)
 
 
 def _message(key: Key, minute: int, counts: _Counts) -> QualityFigures:

@@ -11,10 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import log2
 
-from wayline.v1 import events_pb2, profile_pb2
+from wayline.v1 import events_pb2
 from wayline_profile.core import exact
 from wayline_profile.core.buckets import bucket_at
 from wayline_profile.core.evidence import State, Valued
+from wayline_profile.core.limits import keep_smallest
 from wayline_profile.core.properties import text_of
 
 MAX_VALUES = 200
@@ -47,7 +48,7 @@ class AffinityFolder:
         if bucket is not None:
             weight = self.weights.get(event.name, 1.0) * 2.0 ** (since_ms / self.half_life_ms)
             exact.add(bucket.sums[value], weight)
-            _limit(bucket)
+            keep_smallest(bucket.sums, MAX_VALUES)
 
     def merge(self, state: State, other: State) -> None:
         """Unite half-life by half-life."""
@@ -58,7 +59,7 @@ class AffinityFolder:
             if ours is not None:
                 for value, summed in theirs.sums.items():
                     exact.unite(ours.sums[value], summed)
-                _limit(ours)
+                keep_smallest(ours.sums, MAX_VALUES)
 
     def value(self, state: State, now_ms: int) -> Valued:
         """Value to weight as of `now_ms`, without what has become negligible."""
@@ -101,10 +102,3 @@ class AffinityFolder:
     def _decay(self, age_ms: int) -> float:
         """What is left of a weight; all of it of an event that is yet to come."""
         return float(2.0 ** (-age_ms / self.half_life_ms)) if age_ms > 0 else 1.0
-
-
-def _limit(bucket: profile_pb2.DecayBucket) -> None:
-    excess = len(bucket.sums) - MAX_VALUES
-    if excess > 0:
-        for value in sorted(bucket.sums)[-excess:]:
-            del bucket.sums[value]

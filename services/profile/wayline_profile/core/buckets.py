@@ -6,7 +6,7 @@ from bisect import bisect_left
 from operator import attrgetter
 from typing import Any
 
-_index_of = attrgetter("index")
+index_of = attrgetter("index")
 
 
 def bucket_at(buckets: Any, index: int, kept: int) -> Any:
@@ -32,7 +32,7 @@ def bucket_at(buckets: Any, index: int, kept: int) -> Any:
         return added
     if index < newest - kept:
         return None
-    at = bisect_left(buckets, index, key=_index_of)
+    at = bisect_left(buckets, index, key=index_of)
     if buckets[at].index != index:
         buckets.insert(at, type(buckets[at])(index=index))
     return buckets[at]

@@ -53,14 +53,18 @@ class Loaded:
     suppressed: dict[bytes, bytes] = field(default_factory=dict)
     """Of the keys that the batch names, those that are barred; see `erasure.Bars`."""
 
+    def profile_of(self, key: bytes) -> Profile | None:
+        """The profile that an identifier leads to; None: it leads to nobody."""
+        return self.profiles.get(self.identities.get(key, ""))
+
     def has_strand(self, key: bytes) -> bool:
         """Whether events were filed under an identifier."""
-        profile = self.profiles.get(self.identities.get(key, ""))
+        profile = self.profile_of(key)
         return profile is not None and holds(profile, key)
 
     def has_name(self, key: bytes) -> bool:
         """Whether more than its key is known of a customer."""
-        profile = self.profiles.get(self.identities.get(key, ""))
+        profile = self.profile_of(key)
         return profile is not None and bool(profile.identifiers)
 
 
@@ -85,10 +89,11 @@ def load(store: Source, events: Sequence[Event], definitions: Definitions) -> Lo
     loaded.seen = store.seen([event.message_id for event in events])
     loaded.suppressed = store.records(SUPPRESSED, sorted(_keys(loaded.filings)))
     filed = {filing.keys[0] for filing in loaded.filings if filing.keys}
-    loaded.identities = store.resolve(filed | _keys(_unsettled(loaded)))
+    linking = _keys(_unsettled(loaded))
+    loaded.identities = store.resolve(filed | linking)
     _load_profiles(store, loaded, filed)
     firsts = {key for key in filed if not loaded.has_strand(key) or not loaded.has_name(key)}
-    loaded.cluster_of = store.records(CLUSTER_OF, sorted(firsts | _keys(_unsettled(loaded))))
+    loaded.cluster_of = store.records(CLUSTER_OF, sorted(firsts | linking))
     clusters = store.records(CLUSTER, sorted(set(loaded.cluster_of.values()))) if loaded.cluster_of else {}
     loaded.clusters = {key: decode(data) for key, data in clusters.items()}
     for filing in _unsettled(loaded):
@@ -142,5 +147,5 @@ def _load_strands(store: Source, loaded: Loaded, keys: set[bytes]) -> None:
 
 def _kept_strands(loaded: Loaded, key: bytes) -> Sequence[bytes]:
     """The keys of the strands that are kept beside a profile: none, if it has one only."""
-    profile = loaded.profiles.get(loaded.identities.get(key, ""))
+    profile = loaded.profile_of(key)
     return profile.strands if profile is not None and len(profile.strands) > 1 else ()

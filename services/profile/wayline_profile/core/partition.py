@@ -12,7 +12,7 @@ from wayline_profile.core.clusters import Node
 from wayline_profile.core.fold import Definitions
 from wayline_profile.core.loading import Loaded
 from wayline_profile.core.records import STRAND
-from wayline_profile.core.strands import as_strand, holds, merged, strands_of
+from wayline_profile.core.strands import as_strand, merged, strands_of
 
 Profile = profile_pb2.Profile
 Group = Mapping[bytes, Node]
@@ -23,6 +23,7 @@ class Partition:
 
     def __init__(self, loaded: Loaded, definitions: Definitions, commit: Commit) -> None:
         """Start from what was loaded, and write changes into `commit`."""
+        self._loaded = loaded
         self._identities: dict[bytes, str] = loaded.identities
         self._cluster_of = loaded.cluster_of
         self._profiles = loaded.profiles
@@ -47,11 +48,11 @@ class Partition:
 
     def begin(self, key: bytes, pair: Pair | None) -> bool:
         """An event is filed under an identifier; whether it is the first, or the first to name it."""
-        if self.unlinked(key) and not self._is_held(key):
+        held = self._loaded.profile_of(key) if self._loaded.has_strand(key) else None
+        if held is None and self.unlinked(key):
             return False
-        held = self._identities.get(key) if self._is_held(key) else None
         is_known = key in self._begun or held is not None
-        is_named = self._begun.get(key) or (held is not None and self._profiles[held].identifiers)
+        is_named = self._begun.get(key) or (held is not None and held.identifiers)
         if is_known and (is_named or not pair):
             return False
         self._begun[key] = pair
@@ -59,13 +60,13 @@ class Partition:
 
     def has_strand(self, key: bytes) -> bool:
         """Whether events were filed under an identifier, those of the batch included."""
-        return key in self._begun or self._is_held(key)
+        return key in self._begun or self._loaded.has_strand(key)
 
     def pair_of(self, key: bytes) -> Pair | None:
         """The identifier itself, if it is known."""
         if self._begun.get(key):
             return self._begun[key]
-        profile = self._profiles.get(self._identities.get(key, ""))
+        profile = self._loaded.profile_of(key)
         for one in profile.identifiers if profile else ():
             if identity_key(one.kind, one.value) == key:
                 return one.kind, one.value
@@ -75,7 +76,7 @@ class Partition:
         """The identifiers of a profile that was merged by an earlier version, which kept no links: it is one strand.
         Else empty.
         """
-        profile = self._profiles.get(self._identities.get(key, ""))
+        profile = self._loaded.profile_of(key)
         if profile is None or len(profile.identifiers) < 2 or key in self._cluster_of:
             return []
         return [(one.kind, one.value) for one in profile.identifiers]
@@ -114,16 +115,12 @@ class Partition:
             data = None if strand is None else strand.SerializeToString(deterministic=True)
             self._commit.records[STRAND, key] = data
 
-    def _is_held(self, key: bytes) -> bool:
-        profile = self._profiles.get(self._identities.get(key, ""))
-        return profile is not None and holds(profile, key)
-
     def _profile_of(self, group: Group) -> Profile | None:
         """The profile of a group; None when no event was filed under any of it."""
         strands = sorted(key for key, node in group.items() if node.strand)
         if not strands:
             return None
-        held = [key for key in strands if self._is_held(key)]
+        held = [key for key in strands if self._loaded.has_strand(key)]
         whole = {self._identities[key]: self._profiles[self._identities[key]] for key in held}
         parts = {name: profile for name, profile in whole.items() if set(strands_of(profile)) <= set(strands)}
         covered = {key for profile in parts.values() for key in strands_of(profile)}
@@ -139,7 +136,7 @@ class Partition:
     def _strand(self, key: bytes) -> Profile:
         if key in self._strands:
             return self._strands[key]
-        if not self._is_held(key):
+        if not self._loaded.has_strand(key):
             return Profile()
         return as_strand(self._profiles[self._identities[key]])
 

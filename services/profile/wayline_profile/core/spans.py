@@ -5,15 +5,13 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
-from operator import attrgetter
 
 from wayline.v1 import events_pb2, profile_pb2
-from wayline_profile.core.buckets import bucket_at
+from wayline_profile.core.buckets import bucket_at, index_of
 from wayline_profile.core.evidence import State, Valued
 from wayline_profile.core.tallies import Tally
 
 BUCKETS_PER_WINDOW = 48
-_index_of = attrgetter("index")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +79,7 @@ class WindowFolder:
             return self.tally.value(()), 0
         oldest = buckets[0]
         if oldest.index < first:
-            buckets = buckets[bisect_left(buckets, first, key=_index_of) :]
+            buckets = buckets[bisect_left(buckets, first, key=index_of) :]
             oldest = buckets[0]
         value = self.tally.alone(oldest) if len(buckets) == 1 else self.tally.value(buckets)
         return value, (oldest.index + 1) * width_ms + self.window_ms

@@ -11,9 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from wayline.catalog.lifecycle import STAGE, UNKNOWN
-from wayline.identity import identity_key
 from wayline.v1 import audiences_pb2, profile_pb2
-from wayline_profile.core.values import Evaluated, Reading
+from wayline_profile.core.values import Evaluated, Reading, identity_keys_of
 
 MIN_DELAY_MS = 60_000
 """Time alone judges a customer at most once in so long: an audience is right within a minute."""
@@ -140,7 +139,7 @@ def _at(now_ms: int, change: Change) -> Change:
 
 
 def _named(profile: profile_pb2.Profile, cause: Cause, changes: Iterator[Change]) -> tuple[Change, ...]:
-    keys = [identity_key(one.kind, one.value) for one in profile.identifiers]
+    keys = identity_keys_of(profile)
     told = tuple(changes)
     for one in told:
         one.profile_id, one.cause = profile.profile_id, cause

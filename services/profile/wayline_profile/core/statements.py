@@ -6,14 +6,13 @@ names stay. So what is folded apart and merged is what would have been folded at
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
 from functools import cache
-from typing import Any
 from zoneinfo import available_timezones
 
 from wayline.identifiers import IdentityRules, usable_identifiers
 from wayline.identity import identity_key
 from wayline.v1 import events_pb2, profile_pb2
+from wayline_profile.core.limits import keep_smallest
 
 MAX_ATTRIBUTES = 200
 MAX_CONSENTS = 50
@@ -109,7 +108,7 @@ def _fold_consent(profile: Profile, event: Event, at_ms: int) -> None:
 def _keep_last_word(profile: Profile, purpose: str, said: profile_pb2.ConsentState) -> None:
     if purpose not in profile.consents:
         profile.consents[purpose].CopyFrom(said)
-        _limit(profile.consents, MAX_CONSENTS)
+        keep_smallest(profile.consents, MAX_CONSENTS)
         return
     held = profile.consents[purpose]
     # Of two words of the same time the stricter wins: 'no' sorts after 'yes'.
@@ -129,7 +128,7 @@ def _keep_statement(profile: Profile, name: str, holds: bool, at_ms: int, messag
 def _keep_later(profile: Profile, name: str, stated: profile_pb2.Attribute) -> None:
     if name not in profile.attributes:
         profile.attributes[name].CopyFrom(stated)
-        _limit(profile.attributes, MAX_ATTRIBUTES)
+        keep_smallest(profile.attributes, MAX_ATTRIBUTES)
     elif _is_later(stated, profile.attributes[name]):
         profile.attributes[name].CopyFrom(stated)
 
@@ -137,12 +136,6 @@ def _keep_later(profile: Profile, name: str, stated: profile_pb2.Attribute) -> N
 def _keep_later_one(profile: Profile, name: str, stated: profile_pb2.TimeZoneState | profile_pb2.RegionState) -> None:
     if not profile.HasField(name) or _is_later(stated, getattr(profile, name)):
         getattr(profile, name).CopyFrom(stated)
-
-
-def _limit(held: MutableMapping[str, Any], most: int) -> None:
-    """The smallest names stay: whichever came first, and one that has given way never comes back."""
-    if len(held) > most:
-        del held[max(held)]
 
 
 def _is_later(one: _Dated, other: _Dated) -> bool:

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from wayline.v1 import events_pb2
 from wayline_profile.core import exact
+from wayline_profile.core.limits import keep_smallest
 from wayline_profile.core.properties import number_of, text_of
 
 MAX_VALUES = 1_000
@@ -186,13 +187,13 @@ class Frequent:
     def add(self, cell: Cell, taken: Any) -> None:
         """Once more."""
         cell.counts[taken] += 1
-        self._limit(cell)
+        keep_smallest(cell.counts, MAX_VALUES)
 
     def merge(self, cell: Cell, other: Cell) -> None:
         """Add up value by value."""
         for value, count in other.counts.items():
             cell.counts[value] += count
-        self._limit(cell)
+        keep_smallest(cell.counts, MAX_VALUES)
 
     def value(self, cells: Sequence[Cell]) -> Any:
         """The value."""
@@ -209,9 +210,3 @@ class Frequent:
     def alone(self, cell: Cell) -> Any:
         """The value."""
         return self.value((cell,))
-
-    def _limit(self, cell: Cell) -> None:
-        excess = len(cell.counts) - MAX_VALUES
-        if excess > 0:
-            for value in sorted(cell.counts)[-excess:]:
-                del cell.counts[value]

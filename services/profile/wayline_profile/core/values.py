@@ -174,9 +174,13 @@ def said_of(profile: profile_pb2.Profile) -> Said:
     return Said(
         {purpose: word.granted for purpose, word in profile.consents.items()},
         profile.region.code,
-        profile.global_privacy_control.holds or profile.do_not_sell_or_share.holds,
+        _opts_out(profile),
         profile.restricted.holds,
     )
+
+
+def _opts_out(profile: profile_pb2.Profile) -> bool:
+    return profile.global_privacy_control.holds or profile.do_not_sell_or_share.holds
 
 
 def withheld(profile: profile_pb2.Profile, reading: Reading) -> Collection[str]:
@@ -252,7 +256,8 @@ def with_defaults(values: Mapping[str, Any], reading: Reading) -> dict[str, Any]
     }
 
 
-def _identity_keys(profile: profile_pb2.Profile) -> list[bytes]:
+def identity_keys_of(profile: profile_pb2.Profile) -> list[bytes]:
+    """The keys of a customer's identifiers, in their order."""
     if len(profile.identifiers) == 1:
         return [bytes.fromhex(profile.profile_id)]  # which is this key: nothing to work out for most visitors
     return [identity_key(one.kind, one.value) for one in profile.identifiers]
@@ -265,7 +270,7 @@ def view_of(
     evaluated = evaluated or evaluate(profile, reading, now_ms)
     return profile_pb2.CustomerView(
         profile_id=profile.profile_id,
-        identity_keys=_identity_keys(profile),
+        identity_keys=identity_keys_of(profile),
         version=version,
         traits=evaluated.traits.SerializeToString(deterministic=True),
         consents={purpose: said.granted for purpose, said in profile.consents.items()} if profile.consents else None,
@@ -274,6 +279,6 @@ def view_of(
         timezone=profile.timezone.name,
         lot=profile.origin.identity_key,
         restricted=profile.restricted.holds,
-        opted_out=profile.global_privacy_control.holds or profile.do_not_sell_or_share.holds,
+        opted_out=_opts_out(profile),
         region=profile.region.code,
     )

@@ -9,9 +9,9 @@ from itertools import islice
 
 from wayline import logging
 from wayline.errors import WaylineError
-from wayline.identity import identity_key
 from wayline.v1 import events_pb2
 from wayline_profile.privacy.control import ControlEvents
+from wayline_profile.privacy.finding import of_profile
 from wayline_profile.store import ProfileStore
 
 _PAGE = 500
@@ -53,10 +53,7 @@ class Ageing:
         page = list(islice(self._store.profiles(after=self._after), _PAGE))
         old = [one for one in page if 0 < one.last_seen_ms <= cutoff_ms]
         for profile in old:
-            keys = {identity_key(one.kind, one.value) for one in profile.identifiers} | {*profile.strands}
-            erasure = events_pb2.Erasure(
-                identity_keys=sorted(keys | {bytes.fromhex(profile.profile_id)}), received_until_ms=cutoff_ms
-            )
+            erasure = events_pb2.Erasure(identity_keys=sorted(of_profile(profile)), received_until_ms=cutoff_ms)
             await self._control.publish_erasure(erasure, self._now().astimezone(UTC))
         self._after = page[-1].profile_id if len(page) == _PAGE else ""
         if old:

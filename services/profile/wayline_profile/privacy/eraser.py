@@ -206,9 +206,8 @@ class Eraser:
 
     async def _unfile(self, sequence: int, those: list[Pending]) -> None:
         """Timelines of others hold the event too, if it was they who sent it."""
-        found = await streams.page(self.tools.client, EVENTS, after=sequence - 1, at_most=1)
-        if found and found[0].sequence == sequence:
-            row = finding.filed(found[0].data, sequence, self.tools.rules())
+        if found := await streams.message(self.tools.client, EVENTS, sequence):
+            row = finding.filed(found.data, sequence, self.tools.rules())
             if row is not None and all(row.key not in one.identity_keys for one in those):
                 await self.tools.ledger.unfile(row)
 

@@ -14,7 +14,6 @@ from nats.aio.client import Client
 from wayline import audit, streams
 from wayline.bus import DEAD_LETTERS, DECISIONS
 from wayline.identifiers import IdentityRules
-from wayline.identity import identity_key
 from wayline.v1 import audiences_pb2, customers_pb2, decision_pb2, ingestion_pb2, privacy_pb2, profile_pb2
 from wayline_profile.core.fold import timestamp_ms
 from wayline_profile.core.values import Reading, values_of, with_defaults
@@ -54,8 +53,7 @@ class Exporter:
         Raises:
             Retryable: a stream cannot be read.
         """
-        keys = {identity_key(one.kind, one.value) for one in profile.identifiers}
-        keys |= {*profile.strands, bytes.fromhex(profile.profile_id)}
+        keys = finding.of_profile(profile)
         for name, values in self._of_the_store(profile, keys):
             for items in _packed(values):
                 yield Part(section=name, items=items)

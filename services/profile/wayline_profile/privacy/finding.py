@@ -12,7 +12,7 @@ from google.protobuf.message import DecodeError
 
 from wayline.identifiers import IdentityRules, usable_identifiers
 from wayline.identity import identity_key
-from wayline.v1 import audiences_pb2, decision_pb2, events_pb2, ingestion_pb2
+from wayline.v1 import audiences_pb2, decision_pb2, events_pb2, ingestion_pb2, profile_pb2
 from wayline_profile.core.changes import TimelineRow
 from wayline_profile.core.fold import timestamp_ms
 
@@ -76,6 +76,12 @@ def of_record(record: decision_pb2.DecisionRecord) -> set[bytes]:
         *record.view.identity_keys,
         *_ids(record.view.profile_id),
     }
+
+
+def of_profile(profile: profile_pb2.Profile) -> set[bytes]:
+    """The customer, by every identity key under which something of her may be kept."""
+    named = {identity_key(one.kind, one.value) for one in profile.identifiers}
+    return {*named, *profile.strands, *_ids(profile.profile_id)}
 
 
 def without(data: bytes, keys: Collection[bytes]) -> tuple[decision_pb2.DecisionRecordBundle, int]:

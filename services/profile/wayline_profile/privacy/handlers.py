@@ -15,6 +15,7 @@ from wayline_profile.core.values import Reading
 from wayline_profile.lookup import find
 from wayline_profile.privacy.control import ControlEvents
 from wayline_profile.privacy.export import Exporter
+from wayline_profile.privacy.finding import of_profile
 from wayline_profile.privacy.ledger import Ledger
 from wayline_profile.privacy.readmission import Readmission, checked
 from wayline_profile.privacy.receipts import Signer
@@ -168,6 +169,4 @@ class PrivacyHandlers(privacy_pb2_grpc.PrivacyServiceServicer):
 
 def keys_of(profile: profile_pb2.Profile, customer: events_pb2.Identifier) -> list[bytes]:
     """Every identity key of a customer, sorted."""
-    named = {identity_key(one.kind, one.value) for one in profile.identifiers}
-    asked = identity_key(customer.kind, customer.value)
-    return sorted({*named, *profile.strands, asked, bytes.fromhex(profile.profile_id)})
+    return sorted(of_profile(profile) | {identity_key(customer.kind, customer.value)})

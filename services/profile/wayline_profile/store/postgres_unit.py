@@ -8,7 +8,7 @@ from typing import Any, LiteralString
 from psycopg import Connection
 
 from wayline.v1 import profile_pb2
-from wayline_profile.core.projector import Commit
+from wayline_profile.core.changes import Commit
 from wayline_profile.store import Conflict
 from wayline_profile.store.keys import message_key
 from wayline_profile.store.postgres_link import Link

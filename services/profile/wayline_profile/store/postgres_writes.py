@@ -13,7 +13,7 @@ from typing import Any, LiteralString
 
 from psycopg import Connection, Cursor, Pipeline
 
-from wayline_profile.core.projector import Commit
+from wayline_profile.core.changes import Commit
 from wayline_profile.store import Conflict, PositionMoved
 from wayline_profile.store.keys import entry_key, message_key
 

@@ -27,7 +27,7 @@ from wayline.errors import Retryable
 from wayline.v1 import events_pb2, profile_pb2
 from wayline_profile.core.changes import Commit, Filed, TimelineRow
 from wayline_profile.store import Counters, PositionMoved
-from wayline_profile.store.keys import entry_key, message_key, place_of
+from wayline_profile.store.keys import entry_key, message_key, parts_of_place, place_of
 
 PROFILES, IDENTITIES, MESSAGES, TIMELINE, META = "profiles", "identities", "messages", "timeline", "meta"
 RECORDS = "records"
@@ -42,7 +42,6 @@ _COUNTERS_FORMAT = struct.Struct(">qqqq")
 _POSITION = struct.Struct(">q")
 _TIME = struct.Struct(">Q")
 _PLACE = struct.Struct(">iq")
-_SIGN = 1 << 63  # so that times before 1970 sort first
 
 
 class RocksProfileStore:
@@ -206,8 +205,9 @@ class RocksProfileStore:
         """See the port."""
         old_message = _TIME.pack(max(0, message_ids_before_ms))
         forgotten = self._sweep(MESSAGES, lambda _key, value: value < old_message, at_most)
-        old_entry = _TIME.pack(timeline_before_ms + _SIGN)
-        return forgotten + self._sweep(TIMELINE, lambda key, _value: key[16:24] < old_entry, at_most)
+        return forgotten + self._sweep(
+            TIMELINE, lambda place, _value: parts_of_place(place)[1] < timeline_before_ms, at_most
+        )
 
     def compact(self) -> list[str]:
         """See the port."""
@@ -241,7 +241,7 @@ class RocksProfileStore:
                 yield key, value
 
     def _rows_backwards(self, key: bytes, before_ms: int | None) -> Iterator[tuple[bytes, bytes]]:
-        limit = key + (b"\xff" * 16 if before_ms is None else _TIME.pack(before_ms + _SIGN))
+        limit = key + b"\xff" * 16 if before_ms is None else place_of(key, before_ms, b"")
         for found, value in self._families[TIMELINE].items(backwards=True, from_key=limit):
             if found[:16] != key:
                 return
