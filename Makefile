@@ -7,7 +7,7 @@ PROTOS := $(wildcard protos/wayline/v1/*.proto)
 SOURCES := shared services tests examples benchmarks deploy
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test lint type bench protos check-protos lock clean
+.PHONY: help setup run demo test compile test-compiled lint type bench protos check-protos lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -30,6 +30,12 @@ demo: setup ## The journey only: start, decide, print, stop
 
 test: setup ## Run all tests
 	$(BIN)/python -m pytest $(ARGS)
+
+compile: setup ## Compile the hot modules into build/compiled (needs a C compiler); run with PYTHONPATH=build/compiled
+	$(BIN)/python deploy/compile.py build/compiled
+
+test-compiled: compile ## Run the tests of what is compiled on the compiled modules
+	PYTHONPATH=build/compiled $(BIN)/python -m pytest tests/contract tests/unit/decision tests/unit/profile $(ARGS)
 
 lint: setup ## Ruff, buf, hadolint, the Kubernetes manifests
 	$(BIN)/ruff check $(SOURCES)

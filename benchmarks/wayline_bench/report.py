@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from wayline_bench.compiled import core
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -59,6 +61,7 @@ class Report:
         """For JSON: the figures by key, then limits, what is below, and notes."""
         return {
             "benchmark": self.name,
+            "core": core(),
             **{figure.key: figure.value for figure in self.figures},
             "limits": {figure.key: str(figure.limit) for figure in self.figures if figure.limit},
             "below": self.below,
@@ -71,6 +74,7 @@ class Report:
 
         table = Table("figure", "value", "floor", "meaning", title=f"wayline bench {self.name}", title_justify="left")
         table.columns[1].justify = "right"
+        table.add_row("core", core(), "", "what runs: the hot modules compiled, as in the images, or plain Python")
         for figure in self.figures:
             verdict = {None: "", True: "[green]pass[/]: ", False: "[red]below[/]: "}[figure.passed]
             table.add_row(figure.key, _shown(figure.value), f"{verdict}{figure.limit or ''}", figure.meaning)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Awaitable
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
@@ -37,14 +38,25 @@ app = typer.Typer(
 
 
 @app.callback()
-def _installed() -> None:
+def _prepare(
+    plain: Annotated[
+        bool, typer.Option("--plain", help="Measure plain Python, not the compiled modules that the images run.")
+    ] = False,
+) -> None:
     """Measure. Each benchmark starts a system of its own; all but backfill and exactly-once end within 45 seconds."""
     try:
         import onnx  # noqa: F401 - builds the model
 
-        import wayline_bench.report  # noqa: F401
+        from wayline_bench import compiled
     except ImportError as error:
         fail(f"the benchmarks cannot run, since {error.name} is not installed; run them from a checkout: make setup")
+    if plain or compiled.is_compiled() or "--help" in sys.argv:  # which comes after this callback
+        return
+    err.print("Compiling what has changed since the last time: up to two minutes.", style="dim")
+    if reason := compiled.make():
+        err.print(f"Measuring plain Python, since it cannot be compiled: {reason}", style="yellow", markup=False)
+    else:
+        compiled.start_over(sys.argv[1:])
 
 
 @app.command(epilog="Example: **wayline bench decide --json**")

@@ -8,8 +8,6 @@ it, which costs a hundredth of setting up a generator.
 
 from __future__ import annotations
 
-from functools import cached_property
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -57,17 +55,25 @@ class Noise:
     overlap; one action's noise is then another's, which is no dependence within either decision.
     """
 
-    @cached_property
+    def __init__(self) -> None:
+        """Make the bank when it is first asked for."""
+        self._bank: Floats | None = None
+        self._greatest: float | None = None
+
+    @property
     def bank(self) -> Floats:
         """[BANK] standard normals, read-only. The first use takes some 50 ms: ask for it before requests come."""
-        bank = _standard_normals(BANK)
-        bank.flags.writeable = False
-        return bank
+        if self._bank is None:
+            self._bank = _standard_normals(BANK)
+            self._bank.flags.writeable = False
+        return self._bank
 
-    @cached_property
+    @property
     def greatest(self) -> float:
         """No number of the bank is further from 0."""
-        return float(np.abs(self.bank).max())
+        if self._greatest is None:
+            self._greatest = float(np.abs(self.bank).max())
+        return self._greatest
 
     def normals(self, seed: int, count: int) -> Floats:
         """[count] standard normals: a read-only view of the bank, where count is at most LONGEST.

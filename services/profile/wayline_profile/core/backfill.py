@@ -58,7 +58,7 @@ def plan(filled: FilledStates | None, walk: Walk | None, declared: frozenset[str
         return Plan(FilledStates(states=dict.fromkeys(declared, backfill_pb2.FilledState())), walk)
     held = {key: state for key, state in filled.states.items() if key in declared} if filled else {}
     kept = FilledStates(states=held)
-    missing = sorted(declared - held.keys())
+    missing = sorted(declared.difference(held))
     is_under_way = walk is not None and not walk.finished_ms
     if walk is not None and walk.declared == digest_of(declared) and list(walk.states) == missing and is_under_way:
         return Plan(kept, walk)

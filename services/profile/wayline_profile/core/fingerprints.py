@@ -25,7 +25,7 @@ _DIGEST_BYTES = 4
 
 def state_key(name: str, trait: EventTrait) -> str:
     """'orders#0f3a91c2': the key of a trait's state in `Profile.states`."""
-    shape: dict[str, Any] = {field: getattr(trait, field) for field in SHAPING & type(trait).model_fields.keys()}
+    shape: dict[str, Any] = {field: getattr(trait, field) for field in SHAPING if field in type(trait).model_fields}
     shape["where"] = {field: text_of_default(value) for field, value in trait.where.items()}
     shape["event"] = sorted(trait.event)
     return f"{name}#{_digest({**shape, 'version': _VERSIONS.get(shape['kind'], 1)})}"
