@@ -31,6 +31,7 @@ _STORE_FULL = (10047, 10077)
 _ATTEMPTS = 20
 _TIMEOUT_SECONDS = 5.0
 _EMPTY: Mapping[str, str] = {}
+_NO_LOG = "the audit log does not exist yet; the profile service makes it at its start"
 
 
 class Anchor(NamedTuple):
@@ -137,11 +138,13 @@ class AuditLog:
     async def _read_last(self) -> Anchor:
         held = await streams.state(self._client, bus.AUDIT)
         if held is None:
-            raise Retryable("the audit log does not exist yet; the profile service makes it at its start")
+            raise Retryable(_NO_LOG)
         if not held.messages:
             return Anchor(held.last_seq, b"")
-        (last,) = await streams.page(self._client, bus.AUDIT, after=held.last_seq - 1, at_most=1)
-        return Anchor(last.sequence, sha256(last.data).digest())
+        last = await anchor(self._client, held.last_seq)
+        if last is None:  # a replica that lags answered; nothing may follow an entry that was not read
+            raise Retryable(f"the audit log's last entry, {held.last_seq:,}, cannot be read; try again")
+        return last
 
 
 async def entries(client: Client, *, after: int = 0) -> AsyncIterator[Line]:
@@ -152,6 +155,8 @@ async def entries(client: Client, *, after: int = 0) -> AsyncIterator[Line]:
     Raises:
         Retryable: the log cannot be read.
     """
+    if await streams.state(client, bus.AUDIT) is None:
+        raise Retryable(_NO_LOG)
     previous: bytes | None = None
     sequence = after
     while found := await streams.page(client, bus.AUDIT, after=sequence):

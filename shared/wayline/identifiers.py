@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from google.protobuf import struct_pb2
@@ -114,29 +114,29 @@ def links(event: events_pb2.Event) -> bool:
     return event.type in _LINKING
 
 
-def _named(event: events_pb2.Event, rules: IdentityRules) -> Iterator[Pair]:
+def _named(event: events_pb2.Event, rules: IdentityRules) -> list[Pair]:
     if event.name == DECISION_EVENT and "customer" in event.properties.fields:
         # Whom the decision service decided for: by any kind of identifier, as the request named it.
-        named = event.properties.fields["customer"].struct_value.fields
-        yield named["kind"].string_value, named["value"].string_value
-        return
-    if event.user_id:
-        yield "user_id", event.user_id
-    if event.type == events_pb2.EVENT_TYPE_IDENTIFY:
-        for kind in ("email", "phone"):
-            yield kind, _text_at(event.traits, (kind,))
-    for one in event.identifiers:
-        yield one.kind, one.value
-    for kind, path in rules.paths:
-        yield kind, _text_of(event, path)
-    if event.type in _LINKING and event.context.HasField("other"):
-        yield "device_id", _text_at(event.context.other, ("device", "id"))
-    if event.anonymous_id:
-        yield "anonymous_id", event.anonymous_id
-    if event.type == events_pb2.EVENT_TYPE_ALIAS and event.previous_id:
+        customer = event.properties.fields["customer"].struct_value.fields
+        return [(customer["kind"].string_value, customer["value"].string_value)]
+    named: list[Pair] = []
+    kind_of_event = event.type
+    if user_id := event.user_id:
+        named.append(("user_id", user_id))
+    if kind_of_event == events_pb2.EVENT_TYPE_IDENTIFY:
+        named += [(kind, _text_at(event.traits, (kind,))) for kind in ("email", "phone")]
+    if identifiers := event.identifiers:
+        named += [(one.kind, one.value) for one in identifiers]
+    if rules.paths:
+        named += [(kind, _text_of(event, path)) for kind, path in rules.paths]
+    if kind_of_event in _LINKING and event.context.HasField("other"):
+        named.append(("device_id", _text_at(event.context.other, ("device", "id"))))
+    if anonymous_id := event.anonymous_id:
+        named.append(("anonymous_id", anonymous_id))
+    if kind_of_event == events_pb2.EVENT_TYPE_ALIAS and event.previous_id:
         # The Segment spec does not say which kind the former id was, so both lead to the customer.
-        yield "user_id", event.previous_id
-        yield "anonymous_id", event.previous_id
+        named += [("user_id", event.previous_id), ("anonymous_id", event.previous_id)]
+    return named
 
 
 def _text_of(event: events_pb2.Event, path: tuple[str, ...]) -> str:

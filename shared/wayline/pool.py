@@ -32,7 +32,12 @@ class ElasticPool(Executor):
         self._threads: set[threading.Thread] = set()
         self._started = 0
         self._spare = 0
+        self._waiting = 0
         self._ended = False
+        self.steps = 0
+        """How often a thread began a task, or went on with one after it had waited, more or less: while this stays the
+        same, none of them does.
+        """
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Run `fn` as soon as a thread is free.
@@ -50,10 +55,17 @@ class ElasticPool(Executor):
         self._tasks.put((future, lambda: fn(*args, **kwargs)))
         return future
 
+    @property
+    def all_wait(self) -> bool:
+        """Every thread that there may be waits for something: what comes now has to wait, though nothing hangs."""
+        with self._lock:
+            return self._waiting >= self._most
+
     @contextmanager
     def waiting(self) -> Iterator[None]:
         """For a task of this pool, around something that it waits for: another thread takes its place meanwhile."""
         with self._lock:
+            self._waiting += 1
             replaced = self._spare > 0 or len(self._threads) < self._most
             if self._spare:
                 self._spare -= 1
@@ -63,6 +75,8 @@ class ElasticPool(Executor):
             yield
         finally:
             with self._lock:
+                self._waiting -= 1
+                self.steps += 1
                 self._spare += replaced
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
@@ -93,6 +107,7 @@ class ElasticPool(Executor):
     def _work(self) -> None:
         while (item := self._tasks.get()) is not None:
             future, task = item
+            self.steps += 1
             if future.set_running_or_notify_cancel():
                 try:
                     result = task()

@@ -24,6 +24,8 @@ DEFAULT_MAX_BYTES = 256 << 20
 """Some two million identifiers. In the memory of a process that follows them, one takes about 250 bytes."""
 _LIFTED = b"-"
 _HELD = b"+"
+"""With the time of the erasure behind it, in ms since 1970, where that is known."""
+_TIME_UNKNOWN_MS = 1
 log = logging.get("suppression")
 
 
@@ -41,13 +43,18 @@ async def open_suppressions(js: JetStreamContext, *, replicas: int = 1, max_byte
     )
 
 
-async def suppress(bucket: KeyValue, keys: Iterable[bytes]) -> None:
+async def suppress(bucket: KeyValue, keys: Iterable[bytes], *, since_ms: int = _TIME_UNKNOWN_MS) -> None:
     """Refuse events of these identity keys from now on. Again is no error.
+
+    Args:
+        bucket: as `open_suppressions` gives it.
+        keys: identity keys.
+        since_ms: when the erasure was asked for, in ms since 1970; see `suppressed_since`.
 
     Raises:
         Retryable: the bucket cannot be reached, or is full; some of the keys may be in it.
     """
-    await _put(bucket, keys, _HELD)
+    await _put(bucket, keys, b"%b%d" % (_HELD, since_ms))
 
 
 async def lift(bucket: KeyValue, keys: Iterable[bytes]) -> None:
@@ -73,9 +80,26 @@ async def held(bucket: KeyValue, keys: Iterable[bytes]) -> set[bytes]:
             continue
         except (nats.errors.Error, OSError) as error:
             raise Retryable(f"the suppressed identifiers cannot be read: {error!r}") from error
-        if entry.value == _HELD:
+        if entry.value != _LIFTED:
             found.add(key)
     return found
+
+
+async def suppressed_since(bucket: KeyValue) -> dict[bytes, int]:
+    """Every suppressed identity key with the time of its erasure in ms since 1970, 1 where that was not kept.
+
+    Raises:
+        Retryable: the bucket cannot be reached.
+    """
+    try:
+        held = await snapshot(bucket)
+    except (nats.errors.Error, OSError) as error:
+        raise Retryable(f"the suppressed identifiers cannot be read: {error!r}") from error
+    return {
+        bytes.fromhex(name): int(value.removeprefix(_HELD) or _TIME_UNKNOWN_MS)
+        for name, value in held.items()
+        if value != _LIFTED
+    }
 
 
 class Suppressed:

@@ -1,7 +1,8 @@
-"""`wayline demo --once --json`, as a newcomer types it."""
+"""`wayline demo`, as a newcomer types it."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -9,6 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.system import System, connected
+
+from wayline.catalog.examples import example_path
+from wayline.cluster import Cluster
 
 pytestmark = pytest.mark.e2e
 WAYLINE = str(Path(sys.executable).with_name("wayline"))
@@ -54,6 +59,35 @@ def test_after_the_sign_in_an_email_offer_is_made_with_its_conditions(steps: lis
     (offer,) = (step for step in steps if step["placement"] == "email.offer")
     assert len(offer["actions"]) == 1
     assert "red" in offer["content"]["subject"]
+
+
+async def test_what_an_outdated_app_sent_is_found_in_the_quality_report_and_among_the_dead_letters(tmp_path: Path):
+    async with (
+        Cluster(tmp_path, env={"WAYLINE_QUALITY_INTERVAL_SECONDS": "0.2"}) as cluster,
+        connected(cluster) as shop,
+    ):
+        await shop.apply(example_path("shoe-shop"))
+        code, said = await shop.wayline("demo")
+        assert code == 0, said
+        assert "wayline quality report" in said
+        rows = await reported(shop)
+        _, dead_letters = await shop.wayline("rejected", "list")
+    assert rows["outdated-app", "Product Viewed"]["unplanned_properties"] == {"colour": 1}
+    assert rows["outdated-app", "Product Viewed"]["flagged"] == 1
+    assert rows["outdated-app", "Order Completed"]["refused"] == {"violation": 1}
+    assert [one["flagged"] for (source, _), one in rows.items() if source == "guided-journey" and one["flagged"]] == []
+    assert "version 1 of 'Order Completed'" in " ".join(dead_letters.split())
+
+
+async def reported(shop: System) -> dict[tuple[str, str], dict[str, Any]]:
+    """The report, as soon as it tells of the outdated app: figures are published now and then."""
+    async with asyncio.timeout(30):
+        while True:
+            code, said = await shop.wayline("quality", "report", "--since", "1h", "--json")
+            assert code == 0, said
+            rows = {(one["source"], one["event"]): one for one in json.loads(said)["rows"]}
+            if {("outdated-app", "Order Completed"), ("outdated-app", "Product Viewed")} <= rows.keys():
+                return rows
 
 
 def heroes(steps: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -126,6 +126,7 @@ traits:
 audiences:
   buyers: {rule: profile.orders > 0, description: Bought something, because: Has bought}
   gone: profile.stage == "lost"
+  regulars: {rule: profile.orders > 5, purpose: marketing}
 lifecycle: default
 """
 

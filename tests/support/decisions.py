@@ -113,6 +113,14 @@ def chosen(plan: Plan, decision: Decision, placement: int = 0) -> list[str]:
     return [plan.rows[one.row].action_id for one in decision.placements[placement].chosen]
 
 
+def outcome(decision: Decision) -> list[list[tuple[Any, ...]]]:
+    """All that came out for each slot, by placement."""
+    return [
+        [(one.row, one.arithmetic, one.selection_probability, one.drawn, one.content) for one in filled.chosen]
+        for filled in decision.placements
+    ]
+
+
 def a_model(
     plan: Plan, given: Mapping[str, float], *, fails: bool = False, evidence: Sequence[tuple[int, int]] = ()
 ) -> ModelInUse:

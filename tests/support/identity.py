@@ -7,9 +7,10 @@ from collections.abc import Collection
 from wayline.catalog.model import Catalog
 from wayline.identity import identity_key
 from wayline.v1 import events_pb2, profile_pb2
+from wayline_profile.core.changes import Commit, Read
 from wayline_profile.core.fold import Definitions, definitions_of
 from wayline_profile.core.loading import load
-from wayline_profile.core.projector import Commit, Projector, Read
+from wayline_profile.core.projector import Projector
 from wayline_profile.core.records import CLUSTER, CLUSTER_OF, STRAND
 
 CATALOG = Catalog.model_validate({"traits": {"views": {"kind": "count", "event": "Viewed"}}})

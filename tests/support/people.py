@@ -57,7 +57,7 @@ class Person:
             name="Order Completed",
             context=context,
         )
-        bought.properties.update({"revenue": 99.0, "receipt_to": self.email})
+        bought.properties.update({"total": 99.0, "receipt_to": self.email})
         refused = Event(
             message_id=f"{self.user[:4]}-refused", type=events_pb2.EVENT_TYPE_TRACK, user_id=self.user, name=""
         )

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
 
 import grpc
 from nats.aio.client import Client
 from tests.support.decisions import NOW, a_catalog, an_action
+from tests.support.engines import Kept
 from tests.support.models import linear_model, manifest
 
 from wayline.catalog.contact import Outcome
 from wayline.catalog.model import Catalog
 from wayline.identity import identity_key
+from wayline.publish import AckedPublisher
 from wayline.scoring import Scorer
 from wayline.v1 import decision_pb2, events_pb2, profile_pb2, profile_pb2_grpc
 from wayline_decision.budgets import Budgets
@@ -26,7 +29,6 @@ from wayline_decision.models import Loaded
 from wayline_decision.records import RecordLog
 from wayline_decision.states import State, fitted, plans_of
 from wayline_decision.views import ViewCache
-from wayline_decision.wire import Written
 
 EVERYWHERE = ("hero", "list", "chat", "best", "offer")
 MODEL, OTHER = "accept", "accept_b"
@@ -188,7 +190,6 @@ class Shop:
     known: int = 30
     """Customers of whom there is a profile; as many again have none."""
     now: datetime = NOW
-    written: list[Written] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Make the customers."""
@@ -197,7 +198,9 @@ class Shop:
         self.customers = _Customers(dict(self._view(at, schema) for at in range(self.known)))
         views = ViewCache(cast(profile_pb2_grpc.ProfileServiceStub, self.customers), size=0, timeout_seconds=1)
         self.budgets = Budgets(Client(), clock=self._clock)
-        self.engine = Engine(views, cast(RecordLog, self.written), Ledger(budgets=self.budgets), clock=self._clock)
+        self._kept = Kept()
+        self._records = RecordLog(cast(AckedPublisher, self._kept), max_bytes=1 << 30)
+        self.engine = Engine(views, self._records, Ledger(budgets=self.budgets), clock=self._clock)
 
     def use(self, state: State) -> None:
         """Decide with this from now on."""
@@ -217,7 +220,9 @@ class Shop:
     @property
     def records(self) -> list[decision_pb2.DecisionRecord]:
         """Of all decisions so far."""
-        return [decision_pb2.DecisionRecord.FromString(one.encoded().payload) for one in self.written]
+        asyncio.run(self._records.flush(10.0))
+        bundles = [decision_pb2.DecisionRecordBundle.FromString(one.payload) for one in self._kept.messages]
+        return [record for bundle in bundles for record in bundle.records]
 
     def _clock(self) -> datetime:
         self.now += timedelta(minutes=7, microseconds=self.chance.randrange(1_000_000))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
 
 import grpc
 from nats.aio.msg import Msg
@@ -40,13 +40,14 @@ from wayline_decision.engine import Engine, now_utc
 from wayline_decision.handlers import SERVICE, DecisionHandlers
 from wayline_decision.ledger import Ledger, told_log
 from wayline_decision.models import ModelShelf
+from wayline_decision.pulse import Pulse
 from wayline_decision.records import RecordLog
 from wayline_decision.replay import Replayer
 from wayline_decision.reservations import Reservations
+from wayline_decision.seat import Seat
 from wayline_decision.settings import DecisionSettings
 from wayline_decision.states import compiled, fitted
 from wayline_decision.views import ViewCache
-from wayline_decision.workers import Seat
 
 _PUBLISH_SECONDS = 5.0
 _PARTITIONS_SECONDS = 600.0
@@ -150,9 +151,9 @@ async def build(settings: DecisionSettings) -> AsyncIterator[None]:
             tasks.append(asyncio.create_task(follower.tell(health), name="ready"))
             for task in tasks:
                 task.add_done_callback(end_on_failure)
-            if seat is not None:
-                await seat.serves()
-            yield
+            pulse = Pulse(pool, engine.turn_comes)
+            async with seat.serving(pulse, settings.decision_silence_seconds) if seat else nullcontext():
+                yield
         await end_all(tasks)
         await asyncio.gather(*(one.flush(settings.shutdown_grace_seconds) for one in (records, told, budgets)))
         await announcer.flush()

@@ -22,7 +22,7 @@ from nats.js.errors import BadRequestError
 from wayline import logging
 from wayline.bus import DUPLICATE_WINDOW_SECONDS
 from wayline.errors import Retryable
-from wayline_decision.core.budget import TOTAL, BudgetPlan, Exhausted
+from wayline_decision.core.budget import TOTAL, BudgetPlan, Exhausted, given_back
 from wayline_decision.core.timetable import milliseconds
 
 TOTALS = "BUDGETS"
@@ -108,8 +108,9 @@ class Budgets:
         self._own = uuid4().hex
         self._numbers = count()
         self._lock = threading.Lock()
-        # By counter, guarded by the lock. What is used is known + unsent + under way.
+        # By counter, guarded by the lock. What is used is known - given back + unsent + under way.
         self._known: dict[str, int] = {}
+        self._given_back: dict[str, int] = {}
         self._unsent: defaultdict[str, int] = defaultdict(int)
         self._under_way: dict[str, _Increment] = {}
         self._used: dict[str, int] = {}
@@ -232,7 +233,7 @@ class Budgets:
         """Count on, and return the total; None for a repetition, which was not counted."""
         if not self._client.is_connected:
             raise Retryable("NATS cannot be reached")
-        _, subject = _place(counter)
+        _, subject = place_of(counter)
         headers = {"Nats-Incr": str(number)} | ({"Nats-Msg-Id": message_id} if message_id else {})
         # Without the name of the stream that is expected: a counter takes no such header.
         ack = await self._js.publish(subject, headers=headers)
@@ -243,8 +244,9 @@ class Budgets:
         self._forget_before(now - timedelta(days=3))
         places: dict[str, dict[str, str]] = {TOTALS: {}, DAYS: {}}
         for counter in dict.fromkeys(name for plan in plans for name in plan.all_counters(now)):
-            stream, subject = _place(counter)
-            places[stream][subject] = counter
+            for name in (counter, given_back(counter)):  # side by side, so that they are read at once
+                stream, subject = place_of(name)
+                places[stream][subject] = counter
         try:
             async with self._talking:
                 for stream, counters in places.items():
@@ -265,8 +267,9 @@ class Budgets:
         with self._lock:
             for subject, total in totals.items():
                 counter = counters[subject]
+                held = self._known if subject == place_of(counter)[1] else self._given_back
                 # A follower may answer, with less than the leader told us.
-                self._known[counter] = max(total, self._known.get(counter, 0))
+                held[counter] = max(total, held.get(counter, 0))
                 self._recount(counter)
         for counter in counters.values():
             self._read_to[counter] = max(read_to, self._read_to.get(counter, 0))
@@ -290,6 +293,7 @@ class Budgets:
             for counter in over:
                 if counter not in self._unsent and counter not in self._under_way:
                     self._known.pop(counter, None)
+                    self._given_back.pop(counter, None)
                     self._used.pop(counter)
                     for full in self._full.values():
                         full.discard(counter)
@@ -298,7 +302,8 @@ class Budgets:
     def _recount(self, counter: str) -> None:
         """After a change, under the lock. What is held goes on unless the change crosses the limit."""
         under_way = self._under_way.get(counter)
-        used = self._known.get(counter, 0) + self._unsent.get(counter, 0) + (under_way.number if under_way else 0)
+        counted = max(0, self._known.get(counter, 0) - self._given_back.get(counter, 0))
+        used = counted + self._unsent.get(counter, 0) + (under_way.number if under_way else 0)
         self._used[counter] = used
         for plan, full in self._full.items():
             if _is_full(plan, counter, used) != (counter in full):
@@ -311,7 +316,7 @@ def _is_full(plan: BudgetPlan, counter: str, used: int) -> bool:
     return limit is not None and used >= limit
 
 
-def _place(counter: str) -> tuple[str, str]:
+def place_of(counter: str) -> tuple[str, str]:
     """The stream and subject of a counter. '~' stands for the dots of an action's id, which has none of its own."""
     action, _, span = counter.rpartition(".")
     token = action.replace(".", "~")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import NamedTuple, NoReturn
+from typing import Final, NoReturn
 
 from wayline.catalog.variants import AS_IS
 from wayline.errors import InvalidField
@@ -17,15 +17,30 @@ from wayline_decision.states import State, variant_of
 from wayline_decision.views import Entry
 
 
-class Case(NamedTuple):
+class Case:
     """A request with what is known of its customer, and the state that decides it."""
 
-    state: State
-    asked: Asked
-    entry: Entry | None
-    reachable: bool
-    lot: bytes
-    assignment: Assignment
+    __slots__ = ("asked", "assignment", "entry", "lot", "reachable", "state")
+
+    def __init__(
+        self, state: State, asked: Asked, entry: Entry | None, reachable: bool, lot: bytes, assignment: Assignment
+    ) -> None:
+        """Put together.
+
+        Args:
+            state: that decides.
+            asked: the request.
+            entry: the customer's view; None: not known, or not to be had.
+            reachable: False: it could not be asked for in time.
+            lot: what experiments draw by.
+            assignment: what they drew.
+        """
+        self.state: Final = state
+        self.asked: Final = asked
+        self.entry: Final = entry
+        self.reachable: Final = reachable
+        self.lot: Final = lot
+        self.assignment: Final = assignment
 
     def question(self, seed: int, recorded: bytes | None = None) -> Question:
         """What the core is asked; `recorded` has the propensities of a record that is decided anew."""
@@ -69,7 +84,8 @@ def without_models(case: Case) -> Case:
     if standing is not None and standing.models is models:
         return case
     in_use = tuple(replace(one, encode=_out_of_time) for one in models.in_use)
-    return case._replace(state=replace(case.state, models=models._replace(in_use=in_use)))
+    state = replace(case.state, models=models._replace(in_use=in_use))
+    return Case(state, case.asked, case.entry, case.reachable, case.lot, case.assignment)
 
 
 class OutOfTime(Exception):
@@ -82,9 +98,9 @@ def _out_of_time(*_: object) -> NoReturn:
 
 def prepared_of(cases: Sequence[Case], seeds: Sequence[int], now: datetime) -> list[Prepared]:
     """The cases' questions, scored: those of one state at once."""
-    questions = [case.question(seed) for case, seed in zip(cases, seeds, strict=True)]
+    questions = [case.question(seeds[at]) for at, case in enumerate(cases)]
     first = cases[0].state
-    if len(cases) == 1 or all(case.state is first for case in cases):
+    if not [case for case in cases if case.state is not first]:
         return prepare(first.plan, first.models, questions, [now] * len(cases))
     found: dict[int, Prepared] = {}
     for state in {id(case.state): case.state for case in cases}.values():

@@ -21,7 +21,7 @@ def recorded_chances(record: Record) -> dict[str, list[float | None]]:
     A placement without any had to stay empty. Where some content could not be rendered, a slot may have stayed empty by
     lot, and the next one be the first: then only what was certain has its chance.
     """
-    whole = not any(note.startswith("content:") for note in record.notes)
+    whole = not some_unrendered(record)
     found: dict[str, list[float | None]] = {one.placement: [] for one in record.request.placements}
     for one in record.selections:
         chance = one.selection_probability if one.HasField("selection_probability") else None
@@ -29,6 +29,11 @@ def recorded_chances(record: Record) -> dict[str, list[float | None]]:
     if not whole:
         found = {placement: slots or [None] for placement, slots in found.items()}
     return found
+
+
+def some_unrendered(record: Record) -> bool:
+    """Some content could not be rendered: an empty slot may have been won by it."""
+    return any(note.startswith("content:") for note in record.notes)
 
 
 def chances_in_hindsight(record: Record, past: Past) -> dict[str, list[float | None]]:

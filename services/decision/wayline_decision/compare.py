@@ -12,15 +12,14 @@ from wayline.errors import InvalidField
 from wayline.v1 import decision_pb2
 from wayline_decision.anew import limits_of, time_of
 from wayline_decision.case import case_of
-from wayline_decision.chances import chances_in_hindsight, recorded_chances
+from wayline_decision.chances import chances_in_hindsight, recorded_chances, some_unrendered
 from wayline_decision.codec import read_request
 from wayline_decision.core.changes import Changes, Pick, Place
 from wayline_decision.core.decide import conclude, prepare
 from wayline_decision.core.decision import Decision, Filled, Limits, Prepared, Question
 from wayline_decision.core.evidence import SILENCE, Evidence
-from wayline_decision.core.odds import first_slot_distribution
 from wayline_decision.core.plan import Plan
-from wayline_decision.core.ranking import ranking_chance
+from wayline_decision.course import Course, Recorded, Weighed, by_action, picks_of
 from wayline_decision.fallback import reason_of
 from wayline_decision.past import Past
 from wayline_decision.states import State
@@ -30,7 +29,6 @@ UNKNOWN = "(not known)"
 DRAWS = 16
 """So often a decision is made by other lots, to see how often each action comes first, where that cannot be told."""
 Record = decision_pb2.DecisionRecord
-Recorded = decision_pb2.RecordedSelection
 Reward = Callable[[str, str], float]
 """Decision id and action to the reward, 0 to 1."""
 
@@ -82,6 +80,9 @@ class Comparison:
         """Of each plan, by its identity."""
         self.changes = Changes()
         self.evidence = Evidence()
+        """Of first slots."""
+        self.later: dict[int, Evidence] = {}
+        """Of those after them, by their numbers, from 2 on."""
         self.gone: Counter[str] = Counter()
         """Placements that the catalogue does not have, and how often they were asked for."""
         self.skipped: Counter[str] = Counter()
@@ -94,7 +95,7 @@ class Comparison:
 
         Args:
             records: each with what it was made with, which is needed where the record lacks a chance. Without it, its
-                first slots are left out of the estimates.
+                slots are left out of the estimates.
         """
         by_state: dict[int, list[_Asked]] = {}
         for one in self._asked(records):
@@ -140,16 +141,21 @@ class Comparison:
         decision = _decided(one, ready)
         now = {filled.placement.id: filled for filled in decision.placements}
         targets = dict(zip(now, target_probabilities(one, ready, decision), strict=True))
-        course = _Course(plan, decision, self._rows_of(plan))
+        course = Course(plan, decision, self._rows_of(plan))
         logged = recorded_chances(record) if one.past is None else chances_in_hindsight(record, one.past)
+        emptiness = None if some_unrendered(record) else 1.0
         for name, slots in logged.items():
             was, filled, target = before.get(name, ()), now.get(name), targets.get(name, {SILENCE: 1.0})
             if filled is None:
                 self.gone[name] += 1
-                places.append(Place(name, UNKNOWN, _picks(was), ()))
+                places.append(Place(name, UNKNOWN, picks_of(was), ()))
             else:
-                places.append(Place(name, filled.placement.channel, _picks(was), _picked(plan, filled)))
-            self._weigh(record, name, course.first(filled, was, slots, target), was, target)
+                places.append(Place(name, filled.placement.channel, picks_of(was), _picked(plan, filled)))
+            first = was[0].action if was else SILENCE
+            weighed = Weighed(first, course.first(filled, was, slots, target), target)
+            self._weigh(record, name, weighed, self.evidence)
+            for slot, weighed in course.later(filled, was, slots, emptiness):
+                self._weigh(record, name, weighed, self.later.setdefault(slot, Evidence()))
             if len(logged) > 1:
                 course.go_on(filled, was, slots)
         self.changes.add(places, self._segments_of(record))
@@ -159,20 +165,12 @@ class Comparison:
             self._rows[id(plan)] = {(row.action_id, row.treatment_id): at for at, row in enumerate(plan.rows)}
         return self._rows[id(plan)]
 
-    def _weigh(
-        self,
-        record: Record,
-        name: str,
-        chances: tuple[float, float] | None,
-        before: Sequence[Recorded],
-        target: Mapping[str, float],
-    ) -> None:
-        if chances is None:
-            self.evidence.without_probability += 1
+    def _weigh(self, record: Record, placement: str, one: Weighed, evidence: Evidence) -> None:
+        if one.chances is None:
+            evidence.without_probability += 1
             return
-        action = before[0].action if before else SILENCE
-        reward = self._reward(record.decision_id, action) if before else 0.0
-        self.evidence.add(name, action, *chances, reward, target)
+        reward = self._reward(record.decision_id, one.action) if one.action != SILENCE else 0.0
+        evidence.add(placement, one.action, *one.chances, reward, one.target)
 
     def _segments_of(self, record: Record) -> dict[str, str]:
         mode = decision_pb2.Personalisation.Name(record.personalisation).removeprefix("PERSONALISATION_").lower()
@@ -183,65 +181,6 @@ class Comparison:
             traits = self._state.plan.schema.traits.FromString(record.view.traits) if known else None
             segments |= {name: str(getattr(traits, name)) if traits else UNKNOWN for name in self._segments}
         return segments
-
-
-class _Course:
-    """The placements of a request, one after the other: with what chance all came out as they did, then and now.
-
-    What a placement holds is no candidate for those after it. So what was seen there was seen given all before, and
-    counts as often as the other policy would have come by the same way (Precup, Sutton and Singh, 'Eligibility traces
-    for off-policy policy evaluation', 2000: per-decision importance sampling).
-    """
-
-    def __init__(self, plan: Plan, decision: Decision, rows: Mapping[Pick, int]) -> None:
-        self._plan = plan
-        self._rows = rows
-        self._seed = decision.question.seed
-        self._by_lot = decision.assignment.control == "random_propensity"
-        self._then: float | None = 1.0
-        self._now = 1.0
-        self._held: list[int] = []
-        self._begun = False
-
-    def first(
-        self,
-        filled: Filled | None,
-        was: Sequence[Recorded],
-        slots: Sequence[float | None],
-        target: Mapping[str, float],
-    ) -> tuple[float, float] | None:
-        """Of all before and the first slot, as recorded and under the other policy; None: one of them is not known."""
-        chance = slots[0] if slots else 1.0
-        if chance is None or self._then is None or (self._begun and self._by_lot):
-            return None
-        action = was[0].action if was else SILENCE
-        if self._begun and self._now:
-            target = self._given(filled)
-        return self._then * chance, self._now * target.get(action, 0.0)
-
-    def go_on(self, filled: Filled | None, was: Sequence[Recorded], slots: Sequence[float | None]) -> None:
-        """To the next placement."""
-        self._begun = True
-        for chance in slots:
-            self._then = None if chance is None or self._then is None else self._then * chance
-        rows = [self._rows.get(pick, -1) for pick in _picks(was)]
-        if filled is None or -1 in rows:
-            self._now *= not rows
-        elif self._now and not self._by_lot:
-            contest = filled.contest
-            self._now *= ranking_chance(self._plan, filled.standing, contest, self._held, rows, self._seed)
-        self._held += rows
-
-    def _given(self, filled: Filled | None) -> Mapping[str, float]:
-        if filled is None or filled.contest is None:
-            return {SILENCE: 1.0}
-        return _by_action(self._plan, filled, self._held, self._seed)
-
-
-def _by_action(plan: Plan, filled: Filled, before: Sequence[int], seed: int) -> Mapping[str, float]:
-    assert filled.contest is not None
-    rows = first_slot_distribution(plan, filled.standing, filled.contest, before, seed)
-    return {plan.rows[row].action_id: chance for row, chance in rows.items()} or {SILENCE: 1.0}
 
 
 def _decided(one: _Asked, ready: Prepared) -> Decision:
@@ -260,7 +199,7 @@ def target_probabilities(one: _Asked, ready: Prepared, decision: Decision) -> li
     if len(chances) == len(decision.placements):
         return chances
     drawn = [
-        _decided(one, ready._replace(question=one.question._replace(seed=_seed(one.record.decision_id, draw))))
+        _decided(one, ready.asking(one.question._replace(seed=_seed(one.record.decision_id, draw))))
         for draw in range(DRAWS)
     ]
     for at in range(len(chances), len(decision.placements)):
@@ -280,7 +219,7 @@ def _told(plan: Plan, decision: Decision) -> list[Mapping[str, float]]:
             before += [choice.row for choice in filled.choices]
             continue
         if filled.contest is not None and not by_lot and not plan.dynamic:
-            chances.append(_by_action(plan, filled, before, decision.question.seed))
+            chances.append(by_action(plan, filled, before, decision.question.seed))
         break
     return chances
 
@@ -296,7 +235,3 @@ def _first(plan: Plan, filled: Filled) -> str:
 def _picked(plan: Plan, filled: Filled) -> list[Pick]:
     rows = [plan.rows[chosen.row] for chosen in filled.chosen]
     return [(row.action_id, row.treatment_id) for row in rows]
-
-
-def _picks(selections: Sequence[Recorded]) -> list[Pick]:
-    return [(one.action, one.treatment) for one in selections]

@@ -23,10 +23,11 @@ from wayline_decision.core.timetable import milliseconds
 from wayline_decision.deadline import Deadline
 from wayline_decision.fallback import BREAKER_OPEN, OUT_OF_TIME, FellBack
 from wayline_decision.ledger import Customer, Ledger
+from wayline_decision.particulars import Particulars
 from wayline_decision.records import RecordLog
 from wayline_decision.states import State
 from wayline_decision.views import ViewCache
-from wayline_decision.wire import Particulars, Written, batch_response
+from wayline_decision.wire import Written, batch_response
 
 AT_LEAST_SECONDS = 2.0
 BUDGET_SECONDS = 0.25
@@ -138,11 +139,11 @@ class Engine:
         asked = read_request(_parse(decision_pb2.DecideRequest, data), data, state.plan, state.situations)
         ticket = self._breaker.admit(begun)
         if ticket == REFUSED:
-            return self._fall_back(state, asked, BREAKER_OPEN, stale=bool(asked.request.at_least))
+            return self._fall_back(state, asked, BREAKER_OPEN, stale=asked.waits)
         deadline = Deadline(begun, remaining_seconds, self._typical_seconds)
         breached = True  # a defect counts as one
         try:
-            stale = bool(asked.request.at_least) and not self._await_events([asked], deadline)
+            stale = asked.waits and not self._await_events([asked], deadline)
             if self._is_erased(asked):
                 case = case_of(state, asked, None, reachable=True)
             else:
@@ -201,7 +202,7 @@ class Engine:
                 asked.append(read_request(request, request.SerializeToString(), state.plan, state.situations, prefix))
             except InvalidField as error:
                 errors[position] = str(error)
-        waiting = [one for one in asked if one.request.at_least]
+        waiting = [one for one in asked if one.waits]
         stale = bool(waiting) and not self._await_events(waiting, deadline)
         erased = {one.key for one in asked if self._is_erased(one)}
         looked = self._views.get([one.key for one in asked if one.key not in erased], deadline.patience())
@@ -223,20 +224,21 @@ class Engine:
                     self._turn.release()
             else:
                 answers += [
-                    self._fall_back(state, one, OUT_OF_TIME, stale=stale and bool(one.request.at_least))
+                    self._fall_back(state, one, OUT_OF_TIME, stale=stale and one.waits)
                     for one in asked[start : start + _TURN]
                 ]
         taken = iter(answers)
         return batch_response(
-            errors[position] if position in errors else next(taken) for position in range(len(requests))
+            [errors[position] if position in errors else next(taken) for position in range(len(requests))]
         )
 
     def _answer(self, cases: Sequence[Case], now: datetime, *, stale: bool) -> list[bytes]:
         """Score all at once, then decide one after the other: each takes what it chose before the next is decided."""
         seeds = [random.getrandbits(_SEED_BITS) for _ in cases]
+        prepared = prepared_of(cases, seeds, now)
         return [
-            self._conclude(case, one, seed, now, stale=stale and bool(case.asked.request.at_least))
-            for case, one, seed in zip(cases, prepared_of(cases, seeds, now), seeds, strict=True)
+            self._conclude(case, prepared[at], seeds[at], now, stale=stale and case.asked.waits)
+            for at, case in enumerate(cases)
         ]
 
     def _conclude(self, case: Case, prepared: Prepared, seed: int, now: datetime, *, stale: bool) -> bytes:
@@ -276,6 +278,13 @@ class Engine:
         with self._waiting():  # something hangs: other requests must have a thread that tells them so
             return self._turn.acquire(timeout=patience - _SHORT_WAIT_SECONDS)
 
+    def turn_comes(self, within_seconds: float) -> bool:
+        """Whether a decision would have its turn in that time: none of those before it hangs."""
+        if not self._turn.acquire(timeout=within_seconds):
+            return False
+        self._turn.release()
+        return True
+
     def _await_events(self, asked: Sequence[Asked], deadline: Deadline) -> bool:
         tokens = [token for one in asked for token in one.request.at_least]
         if self._views.wait_for(tokens, 0.0):
@@ -296,4 +305,4 @@ def _parse(kind: type[M], data: bytes) -> M:
 
 def _decision_id(now: datetime) -> str:
     """32 hexadecimal digits: 48 bits of milliseconds, by which `Explain` finds the record, and 80 random bits."""
-    return f"{milliseconds(now):012x}{random.getrandbits(80):020x}"
+    return (milliseconds(now) << 80 | random.getrandbits(80)).to_bytes(16, "big").hex()

@@ -1,4 +1,6 @@
-"""The answer of Explain: the decision made anew, its funnel, its chances in hindsight, and what spoke for it."""
+"""The answer of Explain: the decision made anew, its funnel, its arithmetic, its chances in hindsight, and what spoke
+for it.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +16,7 @@ from wayline_decision.core.plan import Stage
 from wayline_decision.core.score import ModelInUse
 from wayline_decision.models import Loaded
 from wayline_decision.past import Past
+from wayline_decision.workings import priority_rule, smoothing
 
 _STAGE = {getattr(decision_pb2, f"STAGE_{one.name}"): one for one in Stage}
 _NUMBER = {one: number for number, one in _STAGE.items()}
@@ -41,6 +44,8 @@ def explanation(record: decision_pb2.DecisionRecord, past: Past) -> decision_pb2
         reproduced=not differences(record, anew),
         funnel=_funnel(decision, anew),
         features=_features(anew, past),
+        priority_rule=priority_rule(anew),
+        smoothing=smoothing(anew),
     )
 
 

@@ -37,7 +37,7 @@ def one_by_one(entries: Sequence[Message]) -> list[Message]:
 
 def bundled(entries: Sequence[Message]) -> list[Message]:
     """Encoded DecisionRecords as one message."""
-    return [Message(DECISION_SUBJECT, wire.bundle(entry.payload for entry in entries), uuid4().hex)]
+    return [Message(DECISION_SUBJECT, wire.bundle([entry.payload for entry in entries]), uuid4().hex)]
 
 
 class RecordLog:

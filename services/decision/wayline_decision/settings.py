@@ -16,6 +16,9 @@ class DecisionSettings(CatalogSettings):
     decision_port: int = Field(7004, ge=1, le=65_535)
     decision_workers: int = Field(1, ge=1, le=64, description="Processes that share the port; more than one: Linux.")
     decision_worker: int = Field(0, ge=0, le=64, description="Which of them this is. Their supervisor sets it.")
+    decision_silence_seconds: float = Field(
+        10.0, ge=1, le=3_600, description="A worker that says nothing for so long hangs: another takes its place."
+    )
     decision_active: int = Field(2, ge=1, le=64, description="Requests worked on at once; more wait their turn.")
     decision_threads: int = Field(64, ge=1, le=1_024, description="Requests worked on, or waiting for something.")
     decision_budget_seconds: float = Field(0.25, gt=0, le=60, description="A decision that takes longer is a breach.")

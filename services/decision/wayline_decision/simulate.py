@@ -85,8 +85,13 @@ async def simulate(job: Job, js: JetStreamContext, report: Report) -> dict[str, 
         "skipped": dict(comparison.skipped),
         "placements_gone": dict(comparison.gone),
         "changes": comparison.changes.as_dict(),
-        "value": {"reward": kind, "outcomes": len(outcomes), **await asyncio.to_thread(comparison.evidence.as_dict)},
+        "value": {"reward": kind, "outcomes": len(outcomes), **await asyncio.to_thread(_worth, comparison)},
     }
+
+
+def _worth(comparison: Comparison) -> dict[str, Any]:
+    later = [{"slot": slot, **found.as_dict()} for slot, found in sorted(comparison.later.items())]
+    return {**comparison.evidence.as_dict(), "later_slots": later}
 
 
 class _Pasts:

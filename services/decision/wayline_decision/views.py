@@ -7,7 +7,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import NamedTuple
+from typing import Final
 
 import grpc
 
@@ -32,13 +32,14 @@ _SECONDS_PER_KEY = 0.001
 class Entry:
     """A view, and what one plan made of it. The view never changes: a newer one comes in a new entry."""
 
-    __slots__ = ("_encoded", "_memo", "lot", "profile_id", "view")
+    __slots__ = ("_encoded", "_memo", "lot", "profile_id", "valid_until_ms", "view")
 
     def __init__(self, view: profile_pb2.CustomerView) -> None:
         """Hold a view."""
         self.view = view
         self.lot = view.lot
         self.profile_id = view.profile_id
+        self.valid_until_ms = view.valid_until_ms
         self._memo: tuple[Plan, Known] | None = None
         self._encoded = b""
 
@@ -80,11 +81,15 @@ def met_of(contact: profile_pb2.Contact) -> Met:
     return Met(contact.outcome, contact.action, contact.channel, contact.timestamp_ms, contact.decision_id)
 
 
-class Looked(NamedTuple):
+class Looked:
     """What was found, by identity key. `reachable` False: the profile service did not answer in time."""
 
-    entries: dict[bytes, Entry]
-    reachable: bool
+    __slots__ = ("entries", "reachable")
+
+    def __init__(self, entries: dict[bytes, Entry], reachable: bool) -> None:
+        """Put together."""
+        self.entries: Final = entries
+        self.reachable: Final = reachable
 
 
 class ViewCache:
@@ -172,7 +177,7 @@ class ViewCache:
         missing: list[bytes] = []
         for key in keys:
             entry = self._entries.get(key)
-            if entry is None or 0 < entry.view.valid_until_ms <= now_ms:
+            if entry is None or 0 < entry.valid_until_ms <= now_ms:
                 missing.append(key)
             else:
                 found[key] = entry

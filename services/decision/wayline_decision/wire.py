@@ -6,10 +6,10 @@ property test holds what is written here against protobuf itself. Wire types and
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from struct import Struct
-from typing import Any, NamedTuple
+from typing import Any
 
 from google.protobuf import struct_pb2
 from google.protobuf.descriptor import FieldDescriptor
@@ -24,6 +24,7 @@ from wayline_decision.core.experiments import AS_EVERYBODY
 from wayline_decision.core.explain import Dropped, dropped
 from wayline_decision.core.known import Arithmetic
 from wayline_decision.core.plan import Plan, Stage
+from wayline_decision.particulars import Particulars
 
 _VARINT, _DOUBLE, _BYTES = 0, 1, 2
 _TYPES = {
@@ -43,6 +44,9 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 def varint(value: int) -> bytes:
     """A whole number from 0, in base 128, least significant group first."""
+    if value >= 1 << 28:  # four groups at once: seeds and times are so large
+        groups = value & 0x7F | (value & 0x3F80) << 1 | (value & 0x1FC000) << 2 | (value & 0xFE00000) << 3
+        return (groups | 0x80808080).to_bytes(4, "little") + varint(value >> 28)
     out = bytearray()
     while value > 0x7F:
         out.append(value & 0x7F | 0x80)
@@ -109,24 +113,6 @@ _RECORD_RESERVED = tag(decision_pb2.DecisionRecord, "reserved")
 _RECORDED = [tag(decision_pb2.RecordedSelection, name) for name in ("priority", "propensity", "selection_probability")]
 _RECORDS = tag(decision_pb2.DecisionRecordBundle, "records")
 _ONE_DOUBLE = Struct("<d")
-
-
-class Particulars(NamedTuple):
-    """What a record says of one decision beside what came out."""
-
-    decision_id: str
-    request: bytes
-    """As it came, encoded."""
-    view: bytes
-    """The customer's, encoded; empty when there was none."""
-    seed: int
-    now: datetime
-    """The time by which rules were judged."""
-    stale: bool
-    """The events that it was to wait for did not arrive."""
-    exhausted: Sequence[str] = ()
-    """Actions whose budget was used up."""
-    reserved: Sequence[Met] = ()
 
 
 class Writer:
@@ -258,32 +244,38 @@ class Writer:
         ).SerializeToString()
 
 
-class Written(NamedTuple):
+class Written:
     """A decision whose record is still to be encoded."""
 
-    writer: Writer
-    particulars: Particulars
-    decision: Decision
+    __slots__ = ("_decision", "_particulars", "_writer")
+
+    def __init__(self, writer: Writer, particulars: Particulars, decision: Decision) -> None:
+        """What came out of a decision, and who writes it."""
+        self._writer = writer
+        self._particulars = particulars
+        self._decision = decision
 
     def encoded(self) -> publish.Message:
         """The record; its subject and id are the bundle's."""
-        return publish.Message("", self.writer.record(self.particulars, self.decision), "")
+        return publish.Message("", self._writer.record(self._particulars, self._decision), "")
 
 
-def batch_response(results: Iterable[bytes | str]) -> bytes:
+def batch_response(results: Sequence[bytes | str]) -> bytes:
     """A DecideBatchResponse of encoded DecideResponses, and of errors as text."""
-    return b"".join(
-        sized(
-            _RESULTS,
-            sized(_RESULT_ERROR, one.encode()) if isinstance(one, str) else sized(_RESULT_DECISION, one),
-        )
-        for one in results
-    )
+    parts: list[bytes] = []
+    for one in results:
+        tag_, value = (_RESULT_ERROR, one.encode()) if isinstance(one, str) else (_RESULT_DECISION, one)
+        head = tag_ + varint(len(value))
+        parts += (_RESULTS, varint(len(head) + len(value)), head, value)
+    return b"".join(parts)
 
 
-def bundle(records: Iterable[bytes]) -> bytes:
+def bundle(records: Sequence[bytes]) -> bytes:
     """A DecisionRecordBundle of encoded records."""
-    return b"".join(sized(_RECORDS, record) for record in records)
+    parts: list[bytes] = []
+    for record in records:
+        parts += _field(_RECORDS, record)
+    return b"".join(parts)
 
 
 def contact_of(met: Met) -> profile_pb2.Contact:

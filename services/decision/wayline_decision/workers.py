@@ -3,6 +3,8 @@
 The kernel spreads new connections over all sockets that listen on the port (`SO_REUSEPORT`). At the start no worker
 listens before all can decide; after that each listens when it can, and answers for itself. So whoever can connect finds
 a worker that decides.
+
+A worker that serves says again and again that it can work (see `seat`). One that stays silent hangs, and is replaced.
 """
 
 from __future__ import annotations
@@ -22,7 +24,12 @@ from wayline_decision.settings import DecisionSettings
 
 # -P: a file in the current directory cannot stand in for a module.
 COMMAND = (sys.executable, "-P", "-m", "wayline_decision")
-_WORD = b"."
+SILENCE_SECONDS = 10.0
+WORD = b"."
+"""What a worker and its supervisor say to each other."""
+BEATS = 10
+"""A worker says so often that it can work, in the time in which it may be silent."""
+_HEARD_BYTES = 4_096
 log = logging.get("workers")
 
 
@@ -34,7 +41,7 @@ def supervise(settings: DecisionSettings) -> None:
     """
     logging.configure("decision", settings.log_level, worker=0)
     with reserved(settings.host, settings.decision_port):
-        workers = Workers(settings.decision_workers)
+        workers = Workers(settings.decision_workers, silence_seconds=settings.decision_silence_seconds)
         asyncio.run(workers.run())
     if workers.failed:
         raise SystemExit(1)
@@ -77,12 +84,21 @@ def _held(host: str, port: int) -> socket.socket:
 class Workers:
     """Keeps so many processes running. Each talks with this one through its standard input, which is a socket."""
 
-    def __init__(self, count: int, command: Sequence[str] = COMMAND) -> None:
-        """Nothing runs yet."""
+    def __init__(
+        self, count: int, command: Sequence[str] = COMMAND, *, silence_seconds: float = SILENCE_SECONDS
+    ) -> None:
+        """Nothing runs yet.
+
+        Args:
+            count: how many.
+            command: of each.
+            silence_seconds: one that serves, and says nothing for so long, is killed and started again.
+        """
         self.failed = False
         """A worker ended again and again before it ever served."""
         self._count = count
         self._command = command
+        self._silence_seconds = silence_seconds
         self._processes: dict[int, asyncio.subprocess.Process] = {}
         self._serving_since: dict[int, float] = {}
         self._able: set[int] = set()
@@ -136,7 +152,7 @@ class Workers:
             self._processes[worker] = process
             if self._stopping.is_set():
                 _terminate(process)
-            hearing = asyncio.create_task(self._hear(worker, ours, process.pid))
+            hearing = asyncio.create_task(self._hear(worker, ours, process))
             try:
                 return await process.wait()
             finally:
@@ -146,7 +162,7 @@ class Workers:
                 with suppress(asyncio.CancelledError):
                     await hearing
 
-    async def _hear(self, worker: int, ours: socket.socket, pid: int) -> None:
+    async def _hear(self, worker: int, ours: socket.socket, process: asyncio.subprocess.Process) -> None:
         loop = asyncio.get_running_loop()
         ours.setblocking(False)
         with suppress(ConnectionError):
@@ -156,29 +172,30 @@ class Workers:
             if len(self._able) == self._count:
                 self._all_able.set()
             await self._all_able.wait()
-            await loop.sock_sendall(ours, _WORD)
+            await loop.sock_sendall(ours, WORD)
             if await loop.sock_recv(ours, 1):
                 self._serving_since[worker] = _now()
-                log.info("worker_serves", worker=worker, pid=pid)
+                log.info("worker_serves", worker=worker, pid=process.pid)
+                await self._watch(worker, ours, process)
 
+    async def _watch(self, worker: int, ours: socket.socket, process: asyncio.subprocess.Process) -> None:
+        """Until it ends, or is silent for too long.
 
-class Seat:
-    """A worker's place among the others, as the worker sees it."""
-
-    def __init__(self) -> None:
-        """Take the standard input: the socket that the supervisor gave."""
-        self._supervisor = socket.socket(fileno=os.dup(0))
-        self._supervisor.setblocking(False)
-
-    async def wait(self) -> None:
-        """Say that this worker can decide, and wait until it may listen."""
+        What counts is how often in a row nothing was heard: were this process held up, too, or all of them, it would
+        not take its own silence for the worker's.
+        """
         loop = asyncio.get_running_loop()
-        await loop.sock_sendall(self._supervisor, _WORD)
-        await loop.sock_recv(self._supervisor, 1)
-
-    async def serves(self) -> None:
-        """Say that it listens."""
-        await asyncio.get_running_loop().sock_sendall(self._supervisor, _WORD)
+        silent = 0
+        while silent < BEATS:
+            try:
+                if not await asyncio.wait_for(loop.sock_recv(ours, _HEARD_BYTES), self._silence_seconds / BEATS):
+                    return  # it is on its way out, and drains
+                silent = 0
+            except TimeoutError:
+                silent += 1
+        log.error("worker_hangs", worker=worker, pid=process.pid, silent_seconds=self._silence_seconds)
+        with suppress(ProcessLookupError):
+            process.kill()  # it could not act on any other signal
 
 
 def _terminate(process: asyncio.subprocess.Process) -> None:

@@ -7,6 +7,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 from nats.aio.client import Client
 from nats.js.errors import APIError
@@ -102,28 +103,26 @@ async def _know_who_and_what_is_refused(suppressed: Suppressed, catalogs: Catalo
 
 async def _ensure_streams(client: Client, settings: IngestionSettings) -> int:
     """Create the streams that ingestion owns; the number of partitions of the event stream."""
-    events = bus.StreamSpec(
+    stream = partial(bus.StreamSpec, duplicate_window_seconds=settings.duplicate_window_seconds)
+    events = stream(
         name=bus.EVENTS,
         subject=bus.EVENT_SUBJECTS,
         max_bytes=settings.events_max_bytes,
         max_age_seconds=settings.events_max_age_seconds,
         discard_new=True,
-        duplicate_window_seconds=settings.duplicate_window_seconds,
         partitions=settings.partitions,
     )
-    dead_letters = bus.StreamSpec(
+    dead_letters = stream(
         name=bus.DEAD_LETTERS,
         subject=bus.DEAD_LETTER_SUBJECTS,
         max_bytes=settings.dead_letters_max_bytes,
         max_age_seconds=settings.dead_letters_max_age_seconds,
-        duplicate_window_seconds=settings.duplicate_window_seconds,
     )
-    quality = bus.StreamSpec(
+    quality = stream(
         name=bus.QUALITY,
         subject=bus.QUALITY_SUBJECT,
         max_bytes=settings.quality_max_bytes,
         max_age_seconds=settings.quality_max_age_seconds,
-        duplicate_window_seconds=settings.duplicate_window_seconds,
     )
     js = client.jetstream()
     try:

@@ -75,6 +75,7 @@ class AudienceHandlers(audiences_pb2_grpc.AudienceServiceServicer):
                 description=one.description,
                 because=one.because,
                 members=counted.audiences[name],
+                purpose=one.purpose or "",
             )
             for name, one in sorted(catalog.audiences.items())
         ]

@@ -83,7 +83,7 @@ class Filling:
         """Fill in what a catalogue needs. Call before events are folded under it."""
         while True:
             try:
-                await self._writer.run(lambda: self._backfill.use(reading.definitions))
+                await self._writer.run_alone(lambda: self._backfill.use(reading.definitions))
             except Conflict as error:
                 log.debug("backfill_noted_anew", reason=str(error))
                 await asyncio.sleep(_PAUSE_SECONDS)

@@ -32,7 +32,22 @@ def find(store: ProfileStore, customer: events_pb2.Identifier, reading: Reading 
         InvalidField: this is no identifier.
         NotFound: no profile has it.
     """
+    _, profile = look_up(store, customer, reading)
+    if profile is None:
+        raise NotFound(
+            f"customer: no profile has this {customer.kind}; look for a typing error, name another identifier, or ask "
+            "again if the events came in just now"
+        )
+    return profile
+
+
+def look_up(
+    store: ProfileStore, customer: events_pb2.Identifier, reading: Reading | None
+) -> tuple[bytes, profile_pb2.Profile | None]:
+    """As `find`, where it is no error that no profile has the identifier: its identity key, and the profile.
+
+    Raises:
+        InvalidField: this is no identifier.
+    """
     key = check_identifier(customer, "customer", reading.definitions.identity.kinds if reading else None)
-    for profile in store.profiles_of([key]).values():
-        return profile
-    raise NotFound(f"customer: no profile has this {customer.kind}")
+    return key, next(iter(store.profiles_of([key]).values()), None)

@@ -49,7 +49,7 @@ class Intake:
         """
         if changed.is_set():
             return None
-        if len(self._readers) == 1 and not self._reading and (batch := self._readers[0].take(at_most)):
+        if len(self._readers) == 1 and not self._reading and (batch := await self._readers[0].take(at_most)):
             return batch  # the usual case, without a task for each batch
         busy = set(self._reading.values())
         for reader in self._readers:

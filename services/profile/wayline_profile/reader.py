@@ -28,11 +28,17 @@ from wayline.errors import WaylineError
 from wayline.v1 import events_pb2
 from wayline_profile.core.changes import Read
 
-_WINDOW = 2_000
-"""Messages that may be under way at once."""
+_WINDOW = 4_000
+"""Messages that wait here, or are under way, at most. Half of them are asked for while the others are folded."""
+_WINDOW_BYTES = 32 << 20
+"""The same in bytes. Half of it holds any message: NATS takes none above 8 MiB."""
+_BATCH_BYTES = 4 << 20
+"""Of events that are folded at once, but for the last of them."""
 _HEARTBEAT_SECONDS = 2.0
 _EXPIRES_SECONDS = 30.0
 _NANO = 1_000_000_000
+_ALL_SENT = "Batch Completed"
+_TOO_LARGE = "Message Size Exceeds MaxBytes"
 log = logging.get("reader")
 
 
@@ -66,11 +72,12 @@ class EventReader:
         self._positions = dict(positions)
         self._subjects = [EVENT_SUBJECTS] if whole else [event_subject(one) for one in sorted(positions)]
         self._arrived: deque[Msg] = deque()
+        self._arrived_bytes = 0
         self._wake = asyncio.Event()
         self._subscription: Subscription | None = None
         self._consumer = ""
         self._expected = 1
-        self._requested = 0
+        self._under_way = 0
         self._broken = True
 
     def reset(self) -> None:
@@ -87,24 +94,24 @@ class EventReader:
         while True:
             if self._broken:
                 await self._restart()
-            if batch := self.take(at_most):
+            self._wake.clear()
+            if batch := await self.take(at_most):
                 return batch
             if self._arrived or self._broken:
                 continue
-            self._wake.clear()
             try:
-                await self._request()
                 await asyncio.wait_for(self._wake.wait(), 3 * _HEARTBEAT_SECONDS)
-            except (TimeoutError, nats.errors.Error):
-                log.warning("event_reader_silent", position=self._begins())
-                self._broken = True
+            except TimeoutError:
+                self._fell_silent()
 
-    def take(self, at_most: int) -> Batch | None:
-        """The next events of those that have arrived; None: there are none, or they cannot be trusted."""
-        if self._broken or not self._arrived:
-            return None
-        batch = self._take(at_most)
-        return batch if batch.positions else None
+    async def take(self, at_most: int) -> Batch | None:
+        """The next events of those that have arrived; None: there are none, or they cannot be trusted. More are asked
+        for before these are folded.
+        """
+        batch = None if self._broken or not self._arrived else self._take(at_most)
+        if not self._broken:
+            await self._request()
+        return batch if batch and batch.positions else None
 
     async def close(self) -> None:
         """Stop reading. Twice is safe."""
@@ -118,19 +125,16 @@ class EventReader:
     def _take(self, at_most: int) -> Batch:
         events: list[Read] = []
         last = poison = 0
-        while self._arrived and len(events) < at_most:
+        least_left = self._arrived_bytes - _BATCH_BYTES
+        while self._arrived and len(events) < at_most and self._arrived_bytes > least_left:
             message = self._arrived.popleft()
-            if message.headers and not message.reply:
-                self._take_status(message)
-                continue
+            self._arrived_bytes -= len(message.data)
             sequence, number = _numbers(message.reply)
             if number != self._expected:
                 log.warning("event_reader_gap", expected=self._expected, got=number)
                 self._broken = True
-                self._arrived.clear()
                 break
             self._expected += 1
-            self._requested -= 1
             last = sequence
             partition = int(message.subject.rsplit(".", 1)[1])
             if sequence <= self._positions.get(partition, 0):
@@ -149,32 +153,41 @@ class EventReader:
 
     def _take_status(self, message: Msg) -> None:
         headers = message.headers or {}
-        status = headers.get("Status", "")
-        if status == "100":
+        status, description = headers.get("Status", ""), headers.get("Description", "")
+        if status == "100" or description == _ALL_SENT:
+            return  # what was asked for has been counted as it came
+        if status in ("404", "408") or description == _TOO_LARGE:
+            self._under_way = 0  # the request is over, before all that it asked for
             return
-        if status in ("404", "408"):
-            self._requested -= int(headers.get("Nats-Pending-Messages", self._requested))
-            return
-        log.warning("event_reader_status", status=status, description=headers.get("Description", ""))
+        log.warning("event_reader_status", status=status, description=description)
         self._broken = True
 
     async def _request(self) -> None:
-        if self._requested > _WINDOW // 2:
+        """Ask for what there is room for. One request after the other: then its end says that nothing is under way."""
+        if self._under_way or len(self._arrived) > _WINDOW // 2 or self._arrived_bytes > _WINDOW_BYTES // 2:
             return
-        batch = _WINDOW - self._requested
-        self._requested += batch
+        self._under_way = _WINDOW - len(self._arrived)
         body = {
-            "batch": batch,
+            "batch": self._under_way,
+            "max_bytes": _WINDOW_BYTES - self._arrived_bytes,
             "expires": int(_EXPIRES_SECONDS * _NANO),
             "idle_heartbeat": int(_HEARTBEAT_SECONDS * _NANO),
         }
         subject = f"$JS.API.CONSUMER.MSG.NEXT.{EVENTS}.{self._consumer}"
         reply = self._subscription.subject if self._subscription else ""
-        await self._nc.publish(subject, json.dumps(body).encode(), reply=reply)
+        try:
+            await self._nc.publish(subject, json.dumps(body).encode(), reply=reply)
+        except nats.errors.Error:
+            self._fell_silent()
+
+    def _fell_silent(self) -> None:
+        log.warning("event_reader_silent", position=self._begins())
+        self._broken = True
 
     async def _restart(self) -> None:
         await self.close()
         self._arrived.clear()
+        self._arrived_bytes = 0
         while True:
             try:
                 await self._start()
@@ -208,7 +221,7 @@ class EventReader:
             self._nc.new_inbox(), cb=self._arrive, pending_msgs_limit=-1, pending_bytes_limit=-1
         )
         self._expected = 1
-        self._requested = 0
+        self._under_way = 0
         self._broken = False
         log.info("event_reader_started", position=begins, partitions=len(self._positions))
 
@@ -216,7 +229,12 @@ class EventReader:
         return min(self._positions.values())
 
     async def _arrive(self, message: Msg) -> None:
-        self._arrived.append(message)
+        if message.headers and not message.reply:
+            self._take_status(message)
+        else:
+            self._under_way -= 1
+            self._arrived_bytes += len(message.data)
+            self._arrived.append(message)
         self._wake.set()
 
 

@@ -25,7 +25,9 @@ class ProfileSettings(CatalogSettings):
     profile_data: Path = Field(Path("data/profile"), description="Directory of RocksDB.")
     profile_sync: bool = Field(False, description="Each commit reaches the disk before it counts.")
     profile_compress: bool = Field(True, description="RocksDB compresses its files.")
-    profile_batch: int = Field(256, ge=1, le=5_000, description="Events in one commit at most.")
+    profile_batch: int = Field(
+        2_000, ge=1, le=5_000, description="Events in one commit at most, which only a backlog reaches."
+    )
     profile_cache_bytes: int = Field(256 << 20, ge=1 << 20, description="RocksDB's block cache.")
     changes_max_bytes: int = Field(256 << 20, ge=1 << 20, description="When it is full, the oldest are forgotten.")
     changes_max_age_days: float = Field(7.0, gt=0, le=3_650, description="How long changes of audiences are kept.")

@@ -14,7 +14,7 @@ from wayline_profile.store.records import CHANGE, DUE, STANDING
 
 _TIME = struct.Struct(">Q")
 _NUMBER = struct.Struct(">H")
-_ID = slice(8, 24)
+_ID_BEGINS, _ID_ENDS = 8, 24
 EVENT = audiences_pb2.CHANGE_CAUSE_EVENT
 
 Profiles = Mapping[str, profile_pb2.Profile | None]
@@ -118,4 +118,4 @@ def due_key(due_ms: int, key: bytes) -> bytes:
 
 def due_of(row: bytes) -> tuple[int, str]:
     """The time in ms and the profile id of such a key."""
-    return _TIME.unpack_from(row)[0], row[_ID].hex()
+    return _TIME.unpack_from(row)[0], row[_ID_BEGINS:_ID_ENDS].hex()

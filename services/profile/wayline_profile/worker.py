@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import islice
 
 from wayline import logging
 from wayline.errors import Retryable
@@ -19,14 +20,16 @@ from wayline_profile.leases import Leases
 from wayline_profile.outbox import Outbox
 from wayline_profile.partitions import Intake
 from wayline_profile.reader import Batch
-from wayline_profile.standings import Standings
+from wayline_profile.standings import Profiles, Standings
 from wayline_profile.store import Conflict, PositionMoved, ProfileStore, UnitOfWork
-from wayline_profile.writes import Writer
+from wayline_profile.writes import Steps, Writer
 
 _HEARTBEAT_SECONDS = 1.0
 _SWEEP_SECONDS = 5.0
 _SWEEP_AT_MOST = 2_000
 _DAY_MS = 86_400_000
+_JUDGED_TOGETHER = 200
+CustomerView = profile_pb2.CustomerView
 log = logging.get("worker")
 
 
@@ -122,7 +125,7 @@ class Worker:
             if forgotten:
                 log.info("swept", forgotten=forgotten)
 
-    async def show(self, views: Sequence[profile_pb2.CustomerView]) -> None:
+    async def show(self, views: Sequence[CustomerView]) -> None:
         """Publish views of customers that changed without an event."""
         await self._feed.publish(views, {})
         self._outbox.wake()
@@ -151,20 +154,24 @@ class Worker:
     async def _try_to_fold(self, batch: Batch) -> None:
         reading, now_ms = self._reading, self._now_ms()
         assert reading is not None, "run waits for the first catalogue"
-        said: dict[str, Evaluated] = {}
+        views: list[CustomerView] = []
 
-        def project(unit: UnitOfWork) -> Commit:
+        def project(unit: UnitOfWork) -> Steps[Commit]:
             self._filling.admit(unit, reading)
             loaded = load(unit, [read.event for read in batch.events], reading.definitions)
+            yield
             commit = Projector(reading.definitions, loaded).project(batch.events)
             commit.positions = batch.positions
             commit.poison += batch.poison
-            said.clear()
-            said.update(self._standings.add_to(commit, commit.profiles, reading, now_ms, source=unit))
+            views.clear()
+            for part in parts_of(commit, _JUDGED_TOGETHER):
+                yield
+                said = self._standings.add_to(commit, part, reading, now_ms, source=unit)
+                views.extend(_views_of(part, reading, now_ms, said))
             return commit
 
         try:
-            commit, version = await self._writer.write(project)
+            commit, version = await self._writer.write_in_steps(project)
         except Conflict:
             if len(batch.events) <= 1:
                 raise
@@ -173,15 +180,37 @@ class Worker:
             return
         if commit.links_refused:
             log.info("links_refused", reasons=commit.links_refused)
-        await self._publish(commit, version, said if reading is self._reading else {}, now_ms)
+        await self._publish(commit, version, views if reading is self._reading else None, now_ms)
 
-    async def _publish(self, commit: Commit, version: int, said: Mapping[str, Evaluated], now_ms: int) -> None:
+    async def _publish(self, commit: Commit, version: int, views: list[CustomerView] | None, now_ms: int) -> None:
         assert self._reading is not None, "run waits for the first catalogue"
-        views = [
-            view_of(profile, self._reading, now_ms, version, said.get(name))
-            for name, profile in commit.profiles.items()
-            if profile
-        ]
+        if views is None:  # the catalogue was changed meanwhile
+            views = list(_views_of(commit.profiles, self._reading, now_ms, {}))
+        for view in views:
+            view.version = version
         await self._feed.publish(views, commit.positions, erased=commit.strangers())
         self._positions |= commit.positions
         self._outbox.wake()
+
+
+def parts_of(commit: Commit, at_most: int) -> Iterator[Profiles]:
+    """The profiles of a commit, about so many at once, as they can be judged one part after the other: whoever is gone
+    is in one with those who take over.
+    """
+    profiles = commit.profiles
+    gone = [name for name, profile in profiles.items() if profile is None]
+    heirs = (commit.identities.get(bytes.fromhex(name)) for name in gone)
+    if together := {name: profiles[name] for name in (*gone, *heirs) if name in profiles}:
+        yield together
+    rest = iter(sorted(profiles.keys() - together.keys()))
+    while part := {name: profiles[name] for name in islice(rest, at_most)}:
+        yield part
+
+
+def _views_of(
+    profiles: Profiles, reading: Reading, now_ms: int, said: Mapping[str, Evaluated]
+) -> Iterator[CustomerView]:
+    """Without their version, which the commit gives them."""
+    for name, profile in profiles.items():
+        if profile:
+            yield view_of(profile, reading, now_ms, 0, said.get(name))

@@ -8,11 +8,12 @@ from wayline.cli import (
     audiences,
     audit,
     bench,
+    budgets,
     catalog,
-    customers,
     decisions,
     models,
     quality,
+    receipts,
     rejected,
     rights,
     traits,
@@ -40,11 +41,12 @@ app.add_typer(catalog.app, name="catalog")
 app.add_typer(rejected.app, name="rejected")
 app.add_typer(quality.app, name="quality")
 app.add_typer(decisions.app, name="decisions")
-app.add_typer(customers.app, name="customers")
-app.add_typer(rights.receipts, name="receipts")
+app.add_typer(rights.app, name="customers")
+app.add_typer(receipts.app, name="receipts")
 app.add_typer(audit.app, name="audit")
 app.add_typer(traits.app, name="traits")
 app.add_typer(audiences.app, name="audiences")
+app.add_typer(budgets.app, name="budgets")
 
 
 def main() -> None:

@@ -24,7 +24,7 @@ def render_audiences(
     listed: audiences_pb2.ListAudiencesResponse, status: audiences_pb2.GetAudienceStatusResponse
 ) -> Iterator[RenderableType]:
     """What `wayline audiences list` prints."""
-    table = Table("audience", "members", "share", "rule", "description")
+    table = Table("audience", "members", "share", "rule", "purpose", "description")
     table.columns[1].justify = table.columns[2].justify = "right"
     table.columns[3].overflow = "fold"
     for one in listed.audiences:
@@ -33,6 +33,7 @@ def render_audiences(
             f"{one.members:,}",
             _share(one.members, listed.profiles),
             Text(" ".join(one.rule.split())),
+            Text(one.purpose or "-"),
             Text(one.description or one.because),
         )
     if listed.audiences:
@@ -55,9 +56,10 @@ def render_audiences(
 def declared(catalog: Catalog) -> Iterator[Table]:
     """The audiences and stages of a catalogue, where there are any."""
     if catalog.audiences:
-        table = Table("audience", "rule", "description", "why", title="Audiences", title_justify="left")
+        table = Table("audience", "rule", "purpose", "description", "why", title="Audiences", title_justify="left")
         for name, one in catalog.audiences.items():
-            table.add_row(name, Text(" ".join(one.rule.split())), Text(one.description), Text(one.because))
+            rule = Text(" ".join(one.rule.split()))
+            table.add_row(name, rule, one.purpose or "-", Text(one.description), Text(one.because))
         yield table
     if catalog.lifecycle:
         table = Table("stage", "rule", "why", title="Stages, the first that holds", title_justify="left")

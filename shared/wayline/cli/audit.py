@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import deque
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -17,6 +19,10 @@ if TYPE_CHECKING:  # the rest is imported when a command runs: `--help` stays qu
 app = typer.Typer(
     help="See who did what to whose data, and check the log.", no_args_is_help=True, rich_markup_mode="markdown"
 )
+_IS_HELD = "is in the log as it was signed"
+_IS_OLD = "is not in the log any more: the log begins behind it"
+_IS_GONE = "is MISSING from the log"
+_IS_OTHER = "is NOT what was signed"
 
 
 @app.command("list")
@@ -26,13 +32,18 @@ def list_entries(
     action: Annotated[str, typer.Option("--action", help="Only this action, for instance customer.erase.")] = "",
     subject: Annotated[str, typer.Option("--subject", help="Only about this profile id.")] = "",
     customer: Annotated[
-        str, typer.Option("--customer", metavar="KIND:VALUE", help="Only about the profile that is named after this.")
+        str,
+        typer.Option(
+            "--customer", metavar="KIND:VALUE", help="Only about the customer with this user_id, or what stands for it."
+        ),
     ] = "",
-    actor: Annotated[str, typer.Option("--actor", help="Only by this person.")] = "",
+    actor: Annotated[str, typer.Option("--actor", help="Only by this person, as --as named her.")] = "",
     nats: support.Nats = support.NATS_URL,
     as_json: support.Json = False,
 ) -> None:
     """List the latest entries, oldest first. Customers are named by the hash that is their profile's id.
+
+    That is the hash of the foremost identifier: the user_id, if there is one, else the email, and so on.
 
     Examples:
 
@@ -63,25 +74,45 @@ def list_entries(
 
 
 @app.command()
-def verify(nats: support.Nats = support.NATS_URL, as_json: support.Json = False) -> None:
+def verify(
+    receipt: Annotated[
+        Path | None,
+        typer.Option(
+            "--receipt", help="A receipt of an erasure: is its entry in the log?", exists=True, dir_okay=False
+        ),
+    ] = None,
+    nats: support.Nats = support.NATS_URL,
+    as_json: support.Json = False,
+) -> None:
     """Check that no entry was changed, added or taken out in between. Exit code 1 when one was.
 
-    The last entry's hash is printed: kept elsewhere, it shows later whether entries were taken off the end. Receipts of
-    erasures hold one each.
+    Whether entries were taken off the end shows by a hash that was kept elsewhere. The last entry's is printed, and
+    receipts of erasures hold one each: give one with `--receipt`, after `wayline receipts verify` has found it genuine.
 
     Examples:
 
     - `wayline audit verify`
+
+    - `wayline audit verify --receipt receipt.json`
+
+    - `wayline audit verify --json > audit-september.json`
     """
-    found = asyncio.run(_verify(nats))
+    kept = _kept_in(receipt) if receipt else None
+    found = asyncio.run(_verify(nats, kept))
     if as_json:
         support.print_json(found)
     elif found["broken_at"]:
         support.err.print(f"TAMPERED WITH: the chain is broken at {_listed(found['broken_at'])}", style="bold red")
+        support.err.print("At each, it or the entry before is not what was written. See them: wayline audit list")
+    elif not found["entries"]:
+        support.out.print("The audit log is empty.")
     else:
         support.out.print(f"{found['entries']:,} entries: the chain holds", style="green")
         support.out.print(f"last: {found['last']} {found['sha256']}", markup=False, highlight=False)
-    if found["broken_at"]:
+    if kept and not as_json:
+        style = "green" if found["receipt"] == _IS_HELD else "yellow" if found["receipt"] == _IS_OLD else "bold red"
+        support.out.print(f"the receipt's entry, {kept[0]}, {found['receipt']}", style=style, highlight=False)
+    if found["broken_at"] or (kept and found["receipt"] not in (_IS_HELD, _IS_OLD)):
         raise typer.Exit(1)
 
 
@@ -96,18 +127,37 @@ async def _read(nats: str, limit: int, wanted: Any) -> list[Line]:
     return list(kept)
 
 
-async def _verify(nats: str) -> dict[str, Any]:
+def _kept_in(receipt: Path) -> tuple[int, str]:
+    """The entry that a receipt names, and its hash."""
+    from wayline.receipts import MAX_BYTES
+
+    with receipt.open(encoding="utf-8", errors="replace") as opened:
+        text = opened.read(MAX_BYTES)
+    try:
+        named = json.loads(text)["audit"]
+        return int(named["sequence"]), str(named["sha256"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise typer.BadParameter("--receipt: expected a receipt, as `wayline customers erase -o` writes it") from None
+
+
+async def _verify(nats: str, kept: tuple[int, str] | None) -> dict[str, Any]:
     from wayline.audit import anchor, entries
 
-    count = last = 0
+    count = first = last = 0
     broken: list[int] = []
     async with support.connection(nats) as client:
         async for line in entries(client):
-            count, last = count + 1, line.sequence
+            count, first, last = count + 1, first or line.sequence, line.sequence
             if not line.intact:
                 broken.append(line.sequence)
         end = await anchor(client, last) if last else None
-    return {"entries": count, "last": last, "sha256": end.digest.hex() if end else "", "broken_at": broken}
+        named = await anchor(client, kept[0]) if kept else None
+    found = {"entries": count, "last": last, "sha256": end.digest.hex() if end else "", "broken_at": broken}
+    if kept:
+        is_old = named is None and kept[0] < first
+        is_held = named is not None and named.digest.hex() == kept[1]
+        found["receipt"] = _IS_OLD if is_old else _IS_HELD if is_held else _IS_GONE if named is None else _IS_OTHER
+    return found
 
 
 def _profile_id(customer: str) -> str:

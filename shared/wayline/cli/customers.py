@@ -13,6 +13,7 @@ from wayline.cli import support
 if TYPE_CHECKING:  # the rest is imported when a command runs: `--help` stays quick
     import grpc
 
+    from wayline.v1.customers_pb2 import JoinResponse, UnmergeResponse
     from wayline.v1.customers_pb2_grpc import CustomerServiceStub
     from wayline.v1.events_pb2 import Identifier
 
@@ -108,17 +109,12 @@ def unmerge(
 
     - `wayline customers unmerge user_id:new user_id:old --json`
     """
-    from wayline.cli.customers_view import render_profiles
     from wayline.v1 import customers_pb2
 
     request = customers_pb2.UnmergeRequest(customer=identifier_of(customer), identifier=identifier_of(identifier))
     with _customers(profile) as service:
         done = service.Unmerge(request, timeout=_TIMEOUT_SECONDS, metadata=support.acting(actor))
-    if as_json:
-        support.print_json(support.plain(done))
-        return
-    for part in render_profiles(list(done.profiles), f"Taken out; rulings written: {done.rulings}"):
-        support.out.print(part)
+    _print_ruled(done, "Taken out; rulings written", as_json)
 
 
 @app.command()
@@ -137,17 +133,12 @@ def join(
 
     - `wayline customers join user_id:new user_id:old --json`
     """
-    from wayline.cli.customers_view import render_profiles
     from wayline.v1 import customers_pb2
 
     request = customers_pb2.JoinRequest(customer=identifier_of(customer), identifier=identifier_of(identifier))
     with _customers(profile) as service:
         done = service.Join(request, timeout=_TIMEOUT_SECONDS, metadata=support.acting(actor))
-    if as_json:
-        support.print_json(support.plain(done))
-        return
-    for part in render_profiles(list(done.profiles), f"Events decide again; rulings lifted: {done.rulings}"):
-        support.out.print(part)
+    _print_ruled(done, "Events decide again; rulings lifted", as_json)
 
 
 def identifier_of(text: str) -> Identifier:
@@ -162,6 +153,17 @@ def identifier_of(text: str) -> Identifier:
     if not (kind and colon and value):
         raise typer.BadParameter(f"expected KIND:VALUE, for instance user_id:ada, got '{text}'")
     return events_pb2.Identifier(kind=kind, value=value)
+
+
+def _print_ruled(done: UnmergeResponse | JoinResponse, said: str, as_json: bool) -> None:
+    """Who is who after a ruling of staff."""
+    from wayline.cli.customers_view import render_profiles
+
+    if as_json:
+        support.print_json(support.plain(done))
+        return
+    for part in render_profiles(list(done.profiles), f"{said}: {done.rulings}"):
+        support.out.print(part)
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from wayline.cli.score_view import worked_out
 from wayline.v1 import decision_pb2
 
 _VALUE_CHARACTERS = 60
@@ -21,10 +21,11 @@ def render(explained: decision_pb2.ExplainResponse, most_dropped: int) -> Iterat
     """What `wayline decisions show` prints, part by part."""
     record, decision = explained.record, explained.decision
     yield from _head(explained)
+    smoothing = {one.action: one for one in explained.smoothing}
     for placement in decision.placements:
         yield _placement(placement)
         for selection in placement.selections:
-            yield _selection(selection)
+            yield worked_out(selection, explained.priority_rule, smoothing.get(selection.action))
         features = [one for one in explained.features if one.action in {each.action for each in placement.selections}]
         if features:
             yield _features(features)
@@ -119,28 +120,6 @@ def _placement(placement: decision_pb2.PlacementDecision) -> Text:
     for reason in placement.reasons:
         text.append(f"\n  {reason}", "italic")
     return text
-
-
-def _selection(one: decision_pb2.Selection) -> Text:
-    """The arithmetic, so that it can be checked by hand."""
-    score = one.score
-    factors = {"propensity": score.propensity, "context": score.context, "value": score.value, "lever": score.lever}
-    text = Text.assemble(f"  {one.rank}. ", (one.action, "bold cyan"), f" ({one.treatment})")
-    if one.reasons:
-        text.append(f"  {'; '.join(one.reasons)}", "italic green")
-    product = " x ".join(f"{name} {value:.6g}" for name, value in factors.items())
-    if math.isclose(math.prod(factors.values()), score.priority):
-        text.append(f"\n     {product} = priority {score.priority:.6g}")
-    else:
-        text.append(f"\n     {product} come to priority {score.priority:.6g} by the catalogue's weights or formula")
-    said = [f"propensity from {score.propensity_source}"]
-    if score.HasField("unsmoothed_propensity"):
-        said.append(f"which gave {score.unsmoothed_propensity:.6g} before smoothing")
-    if score.HasField("drawn_propensity"):
-        said.append(f"drawn propensity {score.drawn_propensity:.6g}")
-    if one.HasField("selection_probability"):
-        said.append(f"chance to be chosen {one.selection_probability:.4g}")
-    return text.append(f"\n     {', '.join(said)}", "dim")
 
 
 def _features(features: list[decision_pb2.FeatureEffect]) -> Table:

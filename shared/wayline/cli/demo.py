@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from wayline.cluster import Addresses
 
 _EXAMPLE = "shoe-shop"
+_REPORT = "wayline quality report --since 1h"
 _READY_SECONDS = 30.0
 _POLL_SECONDS = 0.05
 
@@ -56,9 +57,10 @@ def demo(
 
 
 async def run_journey(addresses: Addresses, console: Console) -> list[Step]:
-    """Walk the journey on a running system and print each step as it happens."""
-    await wait_until_ready(addresses.decision)
-    return await asyncio.to_thread(_walk, addresses, console)
+    """Walk the journey on a system that goes on running, print each step as it happens, and say what to look at."""
+    steps = await _walked(addresses, console)
+    console.print(f"An outdated app has sent two events. What became of them, in a few seconds: {_REPORT}")
+    return steps
 
 
 async def _once(console: Console) -> list[Step]:
@@ -71,7 +73,12 @@ async def _once(console: Console) -> list[Step]:
     with tempfile.TemporaryDirectory(prefix="wayline-demo-") as directory:
         async with Cluster(Path(directory)) as cluster:
             await apply_if_new(catalog, cluster.addresses.nats)
-            return await run_journey(cluster.addresses, console)
+            return await _walked(cluster.addresses, console)
+
+
+async def _walked(addresses: Addresses, console: Console) -> list[Step]:
+    await wait_until_ready(addresses.decision)
+    return await asyncio.to_thread(_walk, addresses, console)
 
 
 def _walk(addresses: Addresses, console: Console) -> list[Step]:
@@ -79,7 +86,9 @@ def _walk(addresses: Addresses, console: Console) -> list[Step]:
 
     journey = Journey(addresses)
     try:
-        return list(_shown(journey.steps(), console))
+        steps = list(_shown(journey.steps(), console))
+        journey.outdated_app()
+        return steps
     finally:
         journey.close()
 

@@ -79,6 +79,18 @@ class Journey:
         self._collect([self._track("Consent Preference Updated", {}, {"personalisation": False})])
         yield from self._decide("She withdraws her consent to personalisation", self._browser, "web.hero")
 
+    def outdated_app(self) -> None:
+        """What an app sends that nobody has updated: a property by another name, and an order without its total.
+
+        The shop's tracking plan flags the one and refuses the other: see `wayline quality report`.
+        """
+        view = self._track("Product Viewed", {"product_id": "shoe-17", "colour": "red"})
+        order = self._track("Order Completed", {"order_id": f"order-{view.message_id}"})
+        for event in (view, order):
+            event.source, event.anonymous_id = "outdated-app", f"{self._browser.value}-app"
+        request = ingestion_pb2.CollectRequest(events=[view, order])
+        self._ingestion.Collect(request, timeout=_PATIENCE_SECONDS)
+
     def _decide(self, name: str, customer: events_pb2.Identifier, placement: str) -> Iterator[Step]:
         request = decision_pb2.DecideRequest(
             customer=customer,

@@ -27,6 +27,9 @@ def render(result: dict[str, Any]) -> Iterator[RenderableType]:
         yield _segments(name, segments)
     if value["new"]:
         yield _value(value)
+    later = [one for one in value["later_slots"] if one["new"]]
+    if later:
+        yield _later(value["reward"], later)
     for note in _notes(result):
         yield Text(f"- {note}", style="dim")
 
@@ -86,6 +89,17 @@ def _value(value: dict[str, Any]) -> Table:
     return table
 
 
+def _later(reward: str, slots: list[dict[str, Any]]) -> Table:
+    table = Table("slot", title=f"{reward.capitalize()}s per later slot, given those before it", title_justify="left")
+    for column in ("slots", "as recorded", "simulated", "95 % interval", "effective sample"):
+        table.add_column(column, justify="right")
+    for one in slots:
+        recorded, *_ = _estimate(one["recorded"])
+        table.add_row(f"{one['slot']}", f"{one['slots']:,}", recorded, *_estimate(one["new"]["snips"]))
+    table.caption = "by SNIPS; see --json for the others"
+    return table
+
+
 def _estimate(one: dict[str, Any]) -> tuple[str, str, str]:
     shown = "unknown" if one["value"] is None else f"{one['value']:.4f}"
     return shown, f"{one['low']:.4f} to {one['high']:.4f}", f"{one['effective_sample_size']:,.0f}"
@@ -105,6 +119,8 @@ def _notes(result: dict[str, Any]) -> Iterator[str]:
             f"{value['without_probability']:,} first slots are left out of the estimates, since their records do not "
             "say with what chance they were filled so."
         )
+    if left_out := sum(one["without_probability"] for one in value["later_slots"]):
+        yield f"{left_out:,} later slots are left out, too: their chances, or those of a slot before, are not known."
     if slots and not value["rewards"]:
         yield f"No {value['reward']} came of these decisions: the estimates have nothing to go by."
     if result["fell_back"]:

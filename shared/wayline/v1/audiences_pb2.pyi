@@ -50,18 +50,20 @@ class ListAudiencesResponse(_message.Message):
     def __init__(self, audiences: _Optional[_Iterable[_Union[AudienceSummary, _Mapping]]] = ..., profiles: _Optional[int] = ..., counted_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class AudienceSummary(_message.Message):
-    __slots__ = ("name", "rule", "description", "because", "members")
+    __slots__ = ("name", "rule", "description", "because", "members", "purpose")
     NAME_FIELD_NUMBER: _ClassVar[int]
     RULE_FIELD_NUMBER: _ClassVar[int]
     DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
     BECAUSE_FIELD_NUMBER: _ClassVar[int]
     MEMBERS_FIELD_NUMBER: _ClassVar[int]
+    PURPOSE_FIELD_NUMBER: _ClassVar[int]
     name: str
     rule: str
     description: str
     because: str
     members: int
-    def __init__(self, name: _Optional[str] = ..., rule: _Optional[str] = ..., description: _Optional[str] = ..., because: _Optional[str] = ..., members: _Optional[int] = ...) -> None: ...
+    purpose: str
+    def __init__(self, name: _Optional[str] = ..., rule: _Optional[str] = ..., description: _Optional[str] = ..., because: _Optional[str] = ..., members: _Optional[int] = ..., purpose: _Optional[str] = ...) -> None: ...
 
 class CountAudienceRequest(_message.Message):
     __slots__ = ("audience",)

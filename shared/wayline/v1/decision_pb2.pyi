@@ -197,18 +197,56 @@ class ExplainRequest(_message.Message):
     def __init__(self, decision_id: _Optional[str] = ...) -> None: ...
 
 class ExplainResponse(_message.Message):
-    __slots__ = ("record", "decision", "reproduced", "funnel", "features")
+    __slots__ = ("record", "decision", "reproduced", "funnel", "features", "priority_rule", "smoothing")
     RECORD_FIELD_NUMBER: _ClassVar[int]
     DECISION_FIELD_NUMBER: _ClassVar[int]
     REPRODUCED_FIELD_NUMBER: _ClassVar[int]
     FUNNEL_FIELD_NUMBER: _ClassVar[int]
     FEATURES_FIELD_NUMBER: _ClassVar[int]
+    PRIORITY_RULE_FIELD_NUMBER: _ClassVar[int]
+    SMOOTHING_FIELD_NUMBER: _ClassVar[int]
     record: DecisionRecord
     decision: DecideResponse
     reproduced: bool
     funnel: _containers.RepeatedCompositeFieldContainer[FunnelStep]
     features: _containers.RepeatedCompositeFieldContainer[FeatureEffect]
-    def __init__(self, record: _Optional[_Union[DecisionRecord, _Mapping]] = ..., decision: _Optional[_Union[DecideResponse, _Mapping]] = ..., reproduced: _Optional[bool] = ..., funnel: _Optional[_Iterable[_Union[FunnelStep, _Mapping]]] = ..., features: _Optional[_Iterable[_Union[FeatureEffect, _Mapping]]] = ...) -> None: ...
+    priority_rule: PriorityRule
+    smoothing: _containers.RepeatedCompositeFieldContainer[PropensitySmoothing]
+    def __init__(self, record: _Optional[_Union[DecisionRecord, _Mapping]] = ..., decision: _Optional[_Union[DecideResponse, _Mapping]] = ..., reproduced: _Optional[bool] = ..., funnel: _Optional[_Iterable[_Union[FunnelStep, _Mapping]]] = ..., features: _Optional[_Iterable[_Union[FeatureEffect, _Mapping]]] = ..., priority_rule: _Optional[_Union[PriorityRule, _Mapping]] = ..., smoothing: _Optional[_Iterable[_Union[PropensitySmoothing, _Mapping]]] = ...) -> None: ...
+
+class PriorityRule(_message.Message):
+    __slots__ = ("exponents", "formula", "control")
+    EXPONENTS_FIELD_NUMBER: _ClassVar[int]
+    FORMULA_FIELD_NUMBER: _ClassVar[int]
+    CONTROL_FIELD_NUMBER: _ClassVar[int]
+    exponents: PriorityExponents
+    formula: str
+    control: str
+    def __init__(self, exponents: _Optional[_Union[PriorityExponents, _Mapping]] = ..., formula: _Optional[str] = ..., control: _Optional[str] = ...) -> None: ...
+
+class PriorityExponents(_message.Message):
+    __slots__ = ("propensity", "context", "value", "lever")
+    PROPENSITY_FIELD_NUMBER: _ClassVar[int]
+    CONTEXT_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    LEVER_FIELD_NUMBER: _ClassVar[int]
+    propensity: float
+    context: float
+    value: float
+    lever: float
+    def __init__(self, propensity: _Optional[float] = ..., context: _Optional[float] = ..., value: _Optional[float] = ..., lever: _Optional[float] = ...) -> None: ...
+
+class PropensitySmoothing(_message.Message):
+    __slots__ = ("action", "evidence", "prior_evidence", "base")
+    ACTION_FIELD_NUMBER: _ClassVar[int]
+    EVIDENCE_FIELD_NUMBER: _ClassVar[int]
+    PRIOR_EVIDENCE_FIELD_NUMBER: _ClassVar[int]
+    BASE_FIELD_NUMBER: _ClassVar[int]
+    action: str
+    evidence: float
+    prior_evidence: float
+    base: float
+    def __init__(self, action: _Optional[str] = ..., evidence: _Optional[float] = ..., prior_evidence: _Optional[float] = ..., base: _Optional[float] = ...) -> None: ...
 
 class FunnelStep(_message.Message):
     __slots__ = ("placement", "stage", "entered", "dropped")

@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from wayline.v1 import events_pb2 as wayline_dot_v1_dot_events__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18wayline/v1/privacy.proto\x12\nwayline.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17wayline/v1/events.proto\"Q\n\x15\x45xportCustomerRequest\x12(\n\x08\x63ustomer\x18\x01 \x01(\x0b\x32\x16.wayline.v1.Identifier\x12\x0e\n\x06reason\x18\x02 \x01(\t\"U\n\x16\x45xportCustomerResponse\x12\x0f\n\x07section\x18\x01 \x01(\t\x12\r\n\x05items\x18\x02 \x03(\t\x12\x0c\n\x04\x64one\x18\x03 \x01(\x03\x12\r\n\x05total\x18\x04 \x01(\x03\"d\n\x14\x45raseCustomerRequest\x12(\n\x08\x63ustomer\x18\x01 \x01(\x0b\x32\x16.wayline.v1.Identifier\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x12\n\nmay_return\x18\x03 \x01(\x08\"+\n\x15\x45raseCustomerResponse\x12\x12\n\nerasure_id\x18\x01 \x01(\t\"\'\n\x11GetErasureRequest\x12\x12\n\nerasure_id\x18\x01 \x01(\t\"k\n\x12GetErasureResponse\x12\'\n\x05state\x18\x01 \x01(\x0e\x32\x18.wayline.v1.ErasureState\x12\x0c\n\x04\x64one\x18\x02 \x01(\x03\x12\r\n\x05total\x18\x03 \x01(\x03\x12\x0f\n\x07receipt\x18\x04 \x01(\t\"\x16\n\x14GetReceiptKeyRequest\"+\n\x15GetReceiptKeyResponse\x12\x12\n\npublic_key\x18\x01 \x01(\t\"g\n\x17RestrictCustomerRequest\x12(\n\x08\x63ustomer\x18\x01 \x01(\x0b\x32\x16.wayline.v1.Identifier\x12\x12\n\nrestricted\x18\x02 \x01(\x08\x12\x0e\n\x06reason\x18\x03 \x01(\t\"A\n\x18RestrictCustomerResponse\x12%\n\x05token\x18\x01 \x01(\x0b\x32\x16.wayline.v1.EventToken\"X\n\x19ReadmitIdentifiersRequest\x12+\n\x0bidentifiers\x18\x01 \x03(\x0b\x32\x16.wayline.v1.Identifier\x12\x0e\n\x06reason\x18\x02 \x01(\t\"0\n\x1aReadmitIdentifiersResponse\x12\x12\n\nreadmitted\x18\x01 \x01(\x05\"\xf9\x01\n\nAuditEntry\x12\x10\n\x08previous\x18\x01 \x01(\x0c\x12(\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x61\x63tor\x18\x03 \x01(\t\x12\x0e\n\x06\x61\x63tion\x18\x04 \x01(\t\x12\x0f\n\x07subject\x18\x05 \x01(\t\x12\x0f\n\x07outcome\x18\x06 \x01(\t\x12\x0e\n\x06reason\x18\x07 \x01(\t\x12\x30\n\x05\x66\x61\x63ts\x18\x08 \x03(\x0b\x32!.wayline.v1.AuditEntry.FactsEntry\x1a,\n\nFactsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xaf\x01\n\x0e\x45rasureRequest\x12\x12\n\nerasure_id\x18\x01 \x01(\t\x12\x15\n\ridentity_keys\x18\x02 \x03(\x0c\x12\x12\n\nprofile_id\x18\x03 \x01(\t\x12\x30\n\x0crequested_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nmay_return\x18\x05 \x01(\x08\x12\x18\n\x10timeline_entries\x18\x06 \x01(\x03\"\x97\x02\n\x0ePendingErasure\x12\x12\n\nerasure_id\x18\x01 \x01(\t\x12\x15\n\ridentity_keys\x18\x02 \x03(\x0c\x12\x13\n\x0bprofile_ids\x18\x03 \x03(\t\x12\x17\n\x0f\x66olded_sequence\x18\x04 \x01(\x03\x12\x38\n\x07streams\x18\x05 \x03(\x0b\x32\'.wayline.v1.PendingErasure.StreamsEntry\x12\'\n\x05state\x18\x06 \x01(\x0e\x32\x18.wayline.v1.ErasureState\x1aI\n\x0cStreamsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12(\n\x05value\x18\x02 \x01(\x0b\x32\x19.wayline.v1.StreamErasure:\x02\x38\x01\"q\n\rStreamErasure\x12\x0e\n\x06\x63ursor\x18\x01 \x01(\x03\x12\r\n\x05until\x18\x02 \x01(\x03\x12\x10\n\x08removing\x18\x03 \x03(\x03\x12\x0f\n\x07removed\x18\x04 \x03(\x03\x12\r\n\x05\x63ount\x18\x05 \x01(\x03\x12\x0f\n\x07records\x18\x06 \x01(\x03*\x9c\x01\n\x0c\x45rasureState\x12\x1d\n\x19\x45RASURE_STATE_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x45RASURE_STATE_REQUESTED\x10\x01\x12\x1a\n\x16\x45RASURE_STATE_REMOVING\x10\x02\x12\x1c\n\x18\x45RASURE_STATE_COMPACTING\x10\x03\x12\x16\n\x12\x45RASURE_STATE_DONE\x10\x04\x32\xa8\x04\n\x0ePrivacyService\x12Y\n\x0e\x45xportCustomer\x12!.wayline.v1.ExportCustomerRequest\x1a\".wayline.v1.ExportCustomerResponse0\x01\x12T\n\rEraseCustomer\x12 .wayline.v1.EraseCustomerRequest\x1a!.wayline.v1.EraseCustomerResponse\x12K\n\nGetErasure\x12\x1d.wayline.v1.GetErasureRequest\x1a\x1e.wayline.v1.GetErasureResponse\x12T\n\rGetReceiptKey\x12 .wayline.v1.GetReceiptKeyRequest\x1a!.wayline.v1.GetReceiptKeyResponse\x12]\n\x10RestrictCustomer\x12#.wayline.v1.RestrictCustomerRequest\x1a$.wayline.v1.RestrictCustomerResponse\x12\x63\n\x12ReadmitIdentifiers\x12%.wayline.v1.ReadmitIdentifiersRequest\x1a&.wayline.v1.ReadmitIdentifiersResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18wayline/v1/privacy.proto\x12\nwayline.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17wayline/v1/events.proto\"Q\n\x15\x45xportCustomerRequest\x12(\n\x08\x63ustomer\x18\x01 \x01(\x0b\x32\x16.wayline.v1.Identifier\x12\x0e\n\x06reason\x18\x02 \x01(\t\"U\n\x16\x45xportCustomerResponse\x12\x0f\n\x07section\x18\x01 \x01(\t\x12\r\n\x05items\x18\x02 \x03(\t\x12\x0c\n\x04\x64one\x18\x03 \x01(\x03\x12\r\n\x05total\x18\x04 \x01(\x03\"d\n\x14\x45raseCustomerRequest\x12(\n\x08\x63ustomer\x18\x01 \x01(\x0b\x32\x16.wayline.v1.Identifier\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x12\n\nmay_return\x18\x03 \x01(\x08\"?\n\x15\x45raseCustomerResponse\x12\x12\n\nerasure_id\x18\x01 \x01(\t\x12\x12\n\nno_profile\x18\x02 \x01(\x08\"\'\n\x11GetErasureRequest\x12\x12\n\nerasure_id\x18\x01 \x01(\t\"k\n\x12GetErasureResponse\x12\'\n\x05state\x18\x01 \x01(\x0e\x32\x18.wayline.v1.ErasureState\x12\x0c\n\x04\x64one\x18\x02 \x01(\x03\x12\r\n\x05total\x18\x03 \x01(\x03\x12\x0f\n\x07receipt\x18\x04 \x01(\t\"\x16\n\x14GetReceiptKeyRequest\"+\n\x15GetReceiptKeyResponse\x12\x12\n\npublic_key\x18\x01 \x01(\t\"g\n\x17RestrictCustomerRequest\x12(\n\x08\x63ustomer\x18\x01 \x01(\x0b\x32\x16.wayline.v1.Identifier\x12\x12\n\nrestricted\x18\x02 \x01(\x08\x12\x0e\n\x06reason\x18\x03 \x01(\t\"A\n\x18RestrictCustomerResponse\x12%\n\x05token\x18\x01 \x01(\x0b\x32\x16.wayline.v1.EventToken\"X\n\x19ReadmitIdentifiersRequest\x12+\n\x0bidentifiers\x18\x01 \x03(\x0b\x32\x16.wayline.v1.Identifier\x12\x0e\n\x06reason\x18\x02 \x01(\t\"0\n\x1aReadmitIdentifiersResponse\x12\x12\n\nreadmitted\x18\x01 \x01(\x05\"\xf9\x01\n\nAuditEntry\x12\x10\n\x08previous\x18\x01 \x01(\x0c\x12(\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x61\x63tor\x18\x03 \x01(\t\x12\x0e\n\x06\x61\x63tion\x18\x04 \x01(\t\x12\x0f\n\x07subject\x18\x05 \x01(\t\x12\x0f\n\x07outcome\x18\x06 \x01(\t\x12\x0e\n\x06reason\x18\x07 \x01(\t\x12\x30\n\x05\x66\x61\x63ts\x18\x08 \x03(\x0b\x32!.wayline.v1.AuditEntry.FactsEntry\x1a,\n\nFactsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xc0\x01\n\x0e\x45rasureRequest\x12\x12\n\nerasure_id\x18\x01 \x01(\t\x12\x15\n\ridentity_keys\x18\x02 \x03(\x0c\x12\x12\n\nprofile_id\x18\x03 \x01(\t\x12\x30\n\x0crequested_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nmay_return\x18\x05 \x01(\x08\x12\x18\n\x10timeline_entries\x18\x06 \x01(\x03\x12\x0f\n\x07settled\x18\x07 \x01(\x08\"\xca\x02\n\x0ePendingErasure\x12\x12\n\nerasure_id\x18\x01 \x01(\t\x12\x15\n\ridentity_keys\x18\x02 \x03(\x0c\x12\x13\n\x0bprofile_ids\x18\x03 \x03(\t\x12\x17\n\x0f\x66olded_sequence\x18\x04 \x01(\x03\x12\x38\n\x07streams\x18\x05 \x03(\x0b\x32\'.wayline.v1.PendingErasure.StreamsEntry\x12\'\n\x05state\x18\x06 \x01(\x0e\x32\x18.wayline.v1.ErasureState\x12\x31\n\rlook_again_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1aI\n\x0cStreamsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12(\n\x05value\x18\x02 \x01(\x0b\x32\x19.wayline.v1.StreamErasure:\x02\x38\x01\"q\n\rStreamErasure\x12\x0e\n\x06\x63ursor\x18\x01 \x01(\x03\x12\r\n\x05until\x18\x02 \x01(\x03\x12\x10\n\x08removing\x18\x03 \x03(\x03\x12\x0f\n\x07removed\x18\x04 \x03(\x03\x12\r\n\x05\x63ount\x18\x05 \x01(\x03\x12\x0f\n\x07records\x18\x06 \x01(\x03*\x9c\x01\n\x0c\x45rasureState\x12\x1d\n\x19\x45RASURE_STATE_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x45RASURE_STATE_REQUESTED\x10\x01\x12\x1a\n\x16\x45RASURE_STATE_REMOVING\x10\x02\x12\x1c\n\x18\x45RASURE_STATE_COMPACTING\x10\x03\x12\x16\n\x12\x45RASURE_STATE_DONE\x10\x04\x32\xa8\x04\n\x0ePrivacyService\x12Y\n\x0e\x45xportCustomer\x12!.wayline.v1.ExportCustomerRequest\x1a\".wayline.v1.ExportCustomerResponse0\x01\x12T\n\rEraseCustomer\x12 .wayline.v1.EraseCustomerRequest\x1a!.wayline.v1.EraseCustomerResponse\x12K\n\nGetErasure\x12\x1d.wayline.v1.GetErasureRequest\x1a\x1e.wayline.v1.GetErasureResponse\x12T\n\rGetReceiptKey\x12 .wayline.v1.GetReceiptKeyRequest\x1a!.wayline.v1.GetReceiptKeyResponse\x12]\n\x10RestrictCustomer\x12#.wayline.v1.RestrictCustomerRequest\x1a$.wayline.v1.RestrictCustomerResponse\x12\x63\n\x12ReadmitIdentifiers\x12%.wayline.v1.ReadmitIdentifiersRequest\x1a&.wayline.v1.ReadmitIdentifiersResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,8 +37,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_AUDITENTRY_FACTSENTRY']._serialized_options = b'8\001'
   _globals['_PENDINGERASURE_STREAMSENTRY']._loaded_options = None
   _globals['_PENDINGERASURE_STREAMSENTRY']._serialized_options = b'8\001'
-  _globals['_ERASURESTATE']._serialized_start=1774
-  _globals['_ERASURESTATE']._serialized_end=1930
+  _globals['_ERASURESTATE']._serialized_start=1862
+  _globals['_ERASURESTATE']._serialized_end=2018
   _globals['_EXPORTCUSTOMERREQUEST']._serialized_start=98
   _globals['_EXPORTCUSTOMERREQUEST']._serialized_end=179
   _globals['_EXPORTCUSTOMERRESPONSE']._serialized_start=181
@@ -46,35 +46,35 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ERASECUSTOMERREQUEST']._serialized_start=268
   _globals['_ERASECUSTOMERREQUEST']._serialized_end=368
   _globals['_ERASECUSTOMERRESPONSE']._serialized_start=370
-  _globals['_ERASECUSTOMERRESPONSE']._serialized_end=413
-  _globals['_GETERASUREREQUEST']._serialized_start=415
-  _globals['_GETERASUREREQUEST']._serialized_end=454
-  _globals['_GETERASURERESPONSE']._serialized_start=456
-  _globals['_GETERASURERESPONSE']._serialized_end=563
-  _globals['_GETRECEIPTKEYREQUEST']._serialized_start=565
-  _globals['_GETRECEIPTKEYREQUEST']._serialized_end=587
-  _globals['_GETRECEIPTKEYRESPONSE']._serialized_start=589
-  _globals['_GETRECEIPTKEYRESPONSE']._serialized_end=632
-  _globals['_RESTRICTCUSTOMERREQUEST']._serialized_start=634
-  _globals['_RESTRICTCUSTOMERREQUEST']._serialized_end=737
-  _globals['_RESTRICTCUSTOMERRESPONSE']._serialized_start=739
-  _globals['_RESTRICTCUSTOMERRESPONSE']._serialized_end=804
-  _globals['_READMITIDENTIFIERSREQUEST']._serialized_start=806
-  _globals['_READMITIDENTIFIERSREQUEST']._serialized_end=894
-  _globals['_READMITIDENTIFIERSRESPONSE']._serialized_start=896
-  _globals['_READMITIDENTIFIERSRESPONSE']._serialized_end=944
-  _globals['_AUDITENTRY']._serialized_start=947
-  _globals['_AUDITENTRY']._serialized_end=1196
-  _globals['_AUDITENTRY_FACTSENTRY']._serialized_start=1152
-  _globals['_AUDITENTRY_FACTSENTRY']._serialized_end=1196
-  _globals['_ERASUREREQUEST']._serialized_start=1199
-  _globals['_ERASUREREQUEST']._serialized_end=1374
-  _globals['_PENDINGERASURE']._serialized_start=1377
-  _globals['_PENDINGERASURE']._serialized_end=1656
-  _globals['_PENDINGERASURE_STREAMSENTRY']._serialized_start=1583
-  _globals['_PENDINGERASURE_STREAMSENTRY']._serialized_end=1656
-  _globals['_STREAMERASURE']._serialized_start=1658
-  _globals['_STREAMERASURE']._serialized_end=1771
-  _globals['_PRIVACYSERVICE']._serialized_start=1933
-  _globals['_PRIVACYSERVICE']._serialized_end=2485
+  _globals['_ERASECUSTOMERRESPONSE']._serialized_end=433
+  _globals['_GETERASUREREQUEST']._serialized_start=435
+  _globals['_GETERASUREREQUEST']._serialized_end=474
+  _globals['_GETERASURERESPONSE']._serialized_start=476
+  _globals['_GETERASURERESPONSE']._serialized_end=583
+  _globals['_GETRECEIPTKEYREQUEST']._serialized_start=585
+  _globals['_GETRECEIPTKEYREQUEST']._serialized_end=607
+  _globals['_GETRECEIPTKEYRESPONSE']._serialized_start=609
+  _globals['_GETRECEIPTKEYRESPONSE']._serialized_end=652
+  _globals['_RESTRICTCUSTOMERREQUEST']._serialized_start=654
+  _globals['_RESTRICTCUSTOMERREQUEST']._serialized_end=757
+  _globals['_RESTRICTCUSTOMERRESPONSE']._serialized_start=759
+  _globals['_RESTRICTCUSTOMERRESPONSE']._serialized_end=824
+  _globals['_READMITIDENTIFIERSREQUEST']._serialized_start=826
+  _globals['_READMITIDENTIFIERSREQUEST']._serialized_end=914
+  _globals['_READMITIDENTIFIERSRESPONSE']._serialized_start=916
+  _globals['_READMITIDENTIFIERSRESPONSE']._serialized_end=964
+  _globals['_AUDITENTRY']._serialized_start=967
+  _globals['_AUDITENTRY']._serialized_end=1216
+  _globals['_AUDITENTRY_FACTSENTRY']._serialized_start=1172
+  _globals['_AUDITENTRY_FACTSENTRY']._serialized_end=1216
+  _globals['_ERASUREREQUEST']._serialized_start=1219
+  _globals['_ERASUREREQUEST']._serialized_end=1411
+  _globals['_PENDINGERASURE']._serialized_start=1414
+  _globals['_PENDINGERASURE']._serialized_end=1744
+  _globals['_PENDINGERASURE_STREAMSENTRY']._serialized_start=1671
+  _globals['_PENDINGERASURE_STREAMSENTRY']._serialized_end=1744
+  _globals['_STREAMERASURE']._serialized_start=1746
+  _globals['_STREAMERASURE']._serialized_end=1859
+  _globals['_PRIVACYSERVICE']._serialized_start=2021
+  _globals['_PRIVACYSERVICE']._serialized_end=2573
 # @@protoc_insertion_point(module_scope)

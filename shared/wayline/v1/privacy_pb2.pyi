@@ -55,10 +55,12 @@ class EraseCustomerRequest(_message.Message):
     def __init__(self, customer: _Optional[_Union[_events_pb2.Identifier, _Mapping]] = ..., reason: _Optional[str] = ..., may_return: _Optional[bool] = ...) -> None: ...
 
 class EraseCustomerResponse(_message.Message):
-    __slots__ = ("erasure_id",)
+    __slots__ = ("erasure_id", "no_profile")
     ERASURE_ID_FIELD_NUMBER: _ClassVar[int]
+    NO_PROFILE_FIELD_NUMBER: _ClassVar[int]
     erasure_id: str
-    def __init__(self, erasure_id: _Optional[str] = ...) -> None: ...
+    no_profile: bool
+    def __init__(self, erasure_id: _Optional[str] = ..., no_profile: _Optional[bool] = ...) -> None: ...
 
 class GetErasureRequest(_message.Message):
     __slots__ = ("erasure_id",)
@@ -146,23 +148,25 @@ class AuditEntry(_message.Message):
     def __init__(self, previous: _Optional[bytes] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., actor: _Optional[str] = ..., action: _Optional[str] = ..., subject: _Optional[str] = ..., outcome: _Optional[str] = ..., reason: _Optional[str] = ..., facts: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class ErasureRequest(_message.Message):
-    __slots__ = ("erasure_id", "identity_keys", "profile_id", "requested_at", "may_return", "timeline_entries")
+    __slots__ = ("erasure_id", "identity_keys", "profile_id", "requested_at", "may_return", "timeline_entries", "settled")
     ERASURE_ID_FIELD_NUMBER: _ClassVar[int]
     IDENTITY_KEYS_FIELD_NUMBER: _ClassVar[int]
     PROFILE_ID_FIELD_NUMBER: _ClassVar[int]
     REQUESTED_AT_FIELD_NUMBER: _ClassVar[int]
     MAY_RETURN_FIELD_NUMBER: _ClassVar[int]
     TIMELINE_ENTRIES_FIELD_NUMBER: _ClassVar[int]
+    SETTLED_FIELD_NUMBER: _ClassVar[int]
     erasure_id: str
     identity_keys: _containers.RepeatedScalarFieldContainer[bytes]
     profile_id: str
     requested_at: _timestamp_pb2.Timestamp
     may_return: bool
     timeline_entries: int
-    def __init__(self, erasure_id: _Optional[str] = ..., identity_keys: _Optional[_Iterable[bytes]] = ..., profile_id: _Optional[str] = ..., requested_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., may_return: _Optional[bool] = ..., timeline_entries: _Optional[int] = ...) -> None: ...
+    settled: bool
+    def __init__(self, erasure_id: _Optional[str] = ..., identity_keys: _Optional[_Iterable[bytes]] = ..., profile_id: _Optional[str] = ..., requested_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., may_return: _Optional[bool] = ..., timeline_entries: _Optional[int] = ..., settled: _Optional[bool] = ...) -> None: ...
 
 class PendingErasure(_message.Message):
-    __slots__ = ("erasure_id", "identity_keys", "profile_ids", "folded_sequence", "streams", "state")
+    __slots__ = ("erasure_id", "identity_keys", "profile_ids", "folded_sequence", "streams", "state", "look_again_at")
     class StreamsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -176,13 +180,15 @@ class PendingErasure(_message.Message):
     FOLDED_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     STREAMS_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
+    LOOK_AGAIN_AT_FIELD_NUMBER: _ClassVar[int]
     erasure_id: str
     identity_keys: _containers.RepeatedScalarFieldContainer[bytes]
     profile_ids: _containers.RepeatedScalarFieldContainer[str]
     folded_sequence: int
     streams: _containers.MessageMap[str, StreamErasure]
     state: ErasureState
-    def __init__(self, erasure_id: _Optional[str] = ..., identity_keys: _Optional[_Iterable[bytes]] = ..., profile_ids: _Optional[_Iterable[str]] = ..., folded_sequence: _Optional[int] = ..., streams: _Optional[_Mapping[str, StreamErasure]] = ..., state: _Optional[_Union[ErasureState, str]] = ...) -> None: ...
+    look_again_at: _timestamp_pb2.Timestamp
+    def __init__(self, erasure_id: _Optional[str] = ..., identity_keys: _Optional[_Iterable[bytes]] = ..., profile_ids: _Optional[_Iterable[str]] = ..., folded_sequence: _Optional[int] = ..., streams: _Optional[_Mapping[str, StreamErasure]] = ..., state: _Optional[_Union[ErasureState, str]] = ..., look_again_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class StreamErasure(_message.Message):
     __slots__ = ("cursor", "until", "removing", "removed", "count", "records")

@@ -30,8 +30,8 @@ class PrivacyServiceStub:
     metadata 'wayline-actor' (at most 128 printable characters; without it: 'unknown').
 
     Status codes: INVALID_ARGUMENT names the field and what was expected; NOT_FOUND when the customer, or the erasure, is
-    not known; FAILED_PRECONDITION when a receipt cannot be signed here; UNAVAILABLE when the audit log or the event
-    stream cannot be reached: nothing was done then.
+    not known (never by EraseCustomer); FAILED_PRECONDITION when a receipt cannot be signed here; UNAVAILABLE when the
+    audit log or the event stream cannot be reached: nothing was done then.
     """
 
     def __init__(self, channel):
@@ -77,8 +77,8 @@ class PrivacyServiceServicer:
     metadata 'wayline-actor' (at most 128 printable characters; without it: 'unknown').
 
     Status codes: INVALID_ARGUMENT names the field and what was expected; NOT_FOUND when the customer, or the erasure, is
-    not known; FAILED_PRECONDITION when a receipt cannot be signed here; UNAVAILABLE when the audit log or the event
-    stream cannot be reached: nothing was done then.
+    not known (never by EraseCustomer); FAILED_PRECONDITION when a receipt cannot be signed here; UNAVAILABLE when the
+    audit log or the event stream cannot be reached: nothing was done then.
     """
 
     def ExportCustomer(self, request, context):
@@ -89,7 +89,8 @@ class PrivacyServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def EraseCustomer(self, request, context):
-        """Begins to erase a customer everywhere. What was begun is finished, whatever process dies in between.
+        """Begins to erase a customer everywhere. What was begun is finished, whatever process dies in between. It is accepted
+        for every identifier, also one that no profile has: whatever else is held under it goes, and it is barred.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -170,8 +171,8 @@ class PrivacyService:
     metadata 'wayline-actor' (at most 128 printable characters; without it: 'unknown').
 
     Status codes: INVALID_ARGUMENT names the field and what was expected; NOT_FOUND when the customer, or the erasure, is
-    not known; FAILED_PRECONDITION when a receipt cannot be signed here; UNAVAILABLE when the audit log or the event
-    stream cannot be reached: nothing was done then.
+    not known (never by EraseCustomer); FAILED_PRECONDITION when a receipt cannot be signed here; UNAVAILABLE when the
+    audit log or the event stream cannot be reached: nothing was done then.
     """
 
     @staticmethod

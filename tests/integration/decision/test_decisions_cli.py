@@ -97,6 +97,7 @@ async def test_people_see_the_arithmetic_and_why_others_were_dropped(
         assert words in " ".join(said.replace("│", " ").split()), said
     whole = await as_json(system, "show", decided.decision_id, "--decision", system.address)
     assert whole["reproduced"] is True
+    assert whole["priority_rule"] == {"exponents": {"propensity": 1.0, "context": 1.0, "value": 1.0, "lever": 1.0}}
     assert whole["record"]["decision_id"] == decided.decision_id
 
 

@@ -72,6 +72,7 @@ async def test_it_says_what_would_change_and_what_that_is_worth(
     assert set(found["changes"]["segments"]["tier"]) == {"gold", "silver"}
     value = found["value"]
     assert (value["reward"], value["outcomes"], value["slots"], value["unsupported"]) == ("click", 100, 600, 0)
+    assert value["later_slots"] == []
     assert value["recorded"]["value"] == pytest.approx(1 / 6)
     for name in ("ips", "snips"):
         assert value["new"][name]["value"] == pytest.approx(0.5)
@@ -86,6 +87,29 @@ async def test_people_get_tables(recorded: JetStreamContext, nats_url: str):
     assert "200 of them would change (33.3%)" in " ".join(said.split())
     for words in ("By action", "By channel", "By personalisation", "Clicks per first slot", "doubly robust"):
         assert words in said
+
+
+async def test_the_later_slots_of_a_list_are_valued_given_those_before_them(js: JetStreamContext, nats_url: str):
+    await make_event_stream(js)
+    await make_decision_stream(js)
+    listed = [{"id": "main", "placements": ["list"]}]
+    places = {"list": {"channel": "web", "slots": 2, "exploration": {"method": "epsilon_greedy", "epsilon": 1.0}}}
+    catalog = a_catalog([an_action(name, treatments=listed) for name in ("red", "blue")], placements=places)
+    await (await open_store(js)).apply(catalog)
+    at = datetime.now(UTC) - timedelta(minutes=30)
+    orders = [["red", "blue"], ["blue", "red"]] * 30
+    records = [a_record(catalog, {"list": order}, probability=0.5, at=at) for order in orders]
+    for record in records:
+        record.selections[1].selection_probability = 1.0  # who is left
+    await publish_records(js, records)
+    clicked = [track("Click", {"decision_id": one.decision_id, "action": "blue"}) for one in records[::2]]
+    await publish(js, clicked)
+    code, said, wrong = await simulate(nats_url, "--since", "1h", "--json")
+    assert code == 0, wrong
+    (second,) = json.loads(said)["value"]["later_slots"]
+    assert (second["slot"], second["slots"], second["rewards"], second["without_probability"]) == (2, 60, 30, 0)
+    assert second["new"]["snips"]["value"] == second["recorded"]["value"] == 0.5
+    assert second["new"]["snips"]["effective_sample_size"] == pytest.approx(60)
 
 
 async def test_another_version_of_a_model_is_tried_without_being_promoted(

@@ -81,6 +81,7 @@ async def two_workers(nats_url: str, log: Path, **variables: str) -> AsyncIterat
         "WAYLINE_DECISIONS_MAX_BYTES": str(64 << 20),
         "WAYLINE_MODELS_MAX_BYTES": str(64 << 20),
         "WAYLINE_SHUTDOWN_GRACE_SECONDS": "2",
+        "WAYLINE_DECISION_SILENCE_SECONDS": "3",
     }
     with log.open("wb") as file:
         process = await asyncio.create_subprocess_exec(
@@ -158,10 +159,57 @@ async def test_a_killed_worker_comes_back_and_only_what_was_in_flight_fails(runn
     )
     await callers.more()
     await callers.stop()
-    assert max(callers.failed) <= 1, "each caller had one call in flight"
+    assert max(callers.failed) <= 2, "each caller had one call in flight, and may have met it again while it ended"
     assert before[1] in running.workers
     (died,) = running.lines("worker_died")
     assert (died["worker"], died["ended"]) == (1, "by signal SIGKILL")
+
+
+async def test_a_worker_that_hangs_is_replaced_and_the_other_one_goes_on(running: Running):
+    callers = Callers(running.address, 8)
+    await callers.more()
+    before = running.workers
+    os.kill(before[0], signal.SIGSTOP)
+    await eventually(
+        lambda: len(running.listening()) == 2 and before[0] not in running.workers, "another one in its place"
+    )
+    await callers.more()
+    await callers.stop()
+    assert max(callers.failed) <= 2, "each caller had one call in flight, and may have met it again while it ended"
+    assert before[1] in running.workers
+    (hung,) = running.lines("worker_hangs")
+    assert (hung["worker"], hung["pid"], hung["silent_seconds"]) == (1, before[0], 3.0)
+    (died,) = running.lines("worker_died")
+    assert (died["worker"], died["ended"]) == (1, "by signal SIGKILL")
+
+
+async def test_a_worker_that_stops_for_a_moment_stays(running: Running):
+    callers = Callers(running.address, 8)
+    before = running.workers
+    for pid in before:
+        os.kill(pid, signal.SIGSTOP)
+        await asyncio.sleep(0.1)
+        os.kill(pid, signal.SIGCONT)
+        await callers.more()
+    await callers.stop()
+    assert running.workers == before
+    assert running.lines("worker_hangs") == []
+
+
+async def test_a_worker_that_hangs_does_not_keep_the_others_from_ending(running: Running):
+    os.kill(running.workers[0], signal.SIGSTOP)
+    running.process.send_signal(signal.SIGTERM)
+    assert await asyncio.wait_for(running.process.wait(), 30) == 0
+    assert [line["worker"] for line in running.lines("worker_hangs")] == [1]
+    assert [line["worker"] for line in running.lines("stopped")] == [2]
+
+
+async def test_a_worker_that_nobody_stopped_may_take_its_time_to_end(running: Running):
+    os.kill(running.workers[0], signal.SIGTERM)
+    await eventually(lambda: running.lines("worker_died"), "it ends")
+    (died,) = running.lines("worker_died")
+    assert (died["worker"], died["ended"]) == (1, "with exit code 0")
+    assert running.lines("worker_hangs") == []
 
 
 async def test_a_worker_that_comes_back_listens_only_when_it_can_decide(running: Running):
@@ -250,6 +298,42 @@ async def test_a_worker_that_served_is_started_again_however_often_it_dies(tmp_p
     workers.stop()
     await asyncio.wait_for(task, 30)
     assert not workers.failed
+
+
+SERVES_AND_FALLS_SILENT = """
+import signal, socket
+supervisor = socket.socket(fileno=0)
+supervisor.sendall(b".")
+supervisor.recv(1)
+supervisor.sendall(b".")
+if %r:
+    supervisor.shutdown(socket.SHUT_WR)
+open(%r, "a").write(".")
+signal.pause()
+"""
+
+
+async def test_whoever_falls_silent_is_started_again(tmp_path: Path):
+    log = tmp_path / "lives"
+    program = SERVES_AND_FALLS_SILENT % (False, str(log))
+    workers = Workers(1, (sys.executable, "-c", program), silence_seconds=0.3)
+    task = asyncio.create_task(workers.run())
+    await eventually(lambda: log.exists() and len(log.read_text()) >= 3, "a third life")
+    workers.stop()
+    await asyncio.wait_for(task, 30)
+    assert not workers.failed
+
+
+async def test_whoever_says_that_it_ends_may_be_silent(tmp_path: Path):
+    log = tmp_path / "lives"
+    program = SERVES_AND_FALLS_SILENT % (True, str(log))
+    workers = Workers(1, (sys.executable, "-c", program), silence_seconds=0.05)
+    task = asyncio.create_task(workers.run())
+    await eventually(log.exists, "it serves")
+    await asyncio.sleep(0.5)
+    workers.stop()
+    await asyncio.wait_for(task, 30)
+    assert log.read_text() == "."
 
 
 async def test_workers_that_were_told_to_stop_are_not_started_again():

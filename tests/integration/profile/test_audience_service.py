@@ -67,9 +67,10 @@ async def test_time_that_passes_is_told_and_shown(service: Served) -> None:
 
 async def test_audiences_are_listed_with_their_members(service: Served) -> None:
     listed = await service.audiences.ListAudiences(audiences_pb2.ListAudiencesRequest())
-    assert [(one.name, one.members, one.description) for one in listed.audiences] == [
-        ("buyers", 2, "Bought something"),
-        ("gone", 0, ""),
+    assert [(one.name, one.members, one.description, one.purpose) for one in listed.audiences] == [
+        ("buyers", 2, "Bought something", ""),
+        ("gone", 0, "", ""),
+        ("regulars", 0, "", "marketing"),
     ]
     assert (listed.profiles, listed.audiences[0].because) == (3, "Has bought")
 

@@ -49,7 +49,11 @@ async def test_audiences_and_stages_are_shown(service: Served) -> None:
     assert "buyers" in listed
     assert "66.7%" in listed
     found = await as_json(service, "list")
-    assert [(one["name"], one["members"]) for one in found["audiences"]] == [("buyers", "2"), ("gone", "0")]
+    assert [(one["name"], one["members"], one["purpose"]) for one in found["audiences"]] == [
+        ("buyers", "2", ""),
+        ("gone", "0", ""),
+        ("regulars", "0", "marketing"),
+    ]
     assert found["status"]["judging"] is False
     _, stages, _ = await run(service, "stages")
     assert stages.index("│ aware") < stages.index("│ customer ") < stages.index("│ lost")

@@ -5,59 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
+from tests.support.backfills import backfill_of, catalogue
 from tests.support.events import NOON_MS, Event, track
 from tests.support.folding import held_in, rocks_store, step, take, walk
 from tests.support.histories import history
 from tests.support.postgres import PostgresServer
 
-from wayline.catalog.model import Catalog
 from wayline.identity import identity_key
-from wayline_profile.backfill import Backfill, noted_in
+from wayline_profile.backfill import noted_in
 from wayline_profile.core.changes import Commit
-from wayline_profile.core.fold import Definitions, definitions_of
+from wayline_profile.core.fold import Definitions
 from wayline_profile.store import Conflict, ProfileStore
 from wayline_profile.store.postgres import PostgresProfileStore
 from wayline_profile.store.rocksdb import RocksProfileStore
 
 Open = Callable[[], ProfileStore]
 CUSTOMERS = 40
-TRAITS: dict[str, Any] = {
-    "orders": {"kind": "count", "event": "Order Completed"},
-    "views": {"kind": "count", "event": "Product Viewed", "where": {"color": "red"}},
-    "visits": {"kind": "count", "event": "page", "window": "7d"},
-    "spend": {"kind": "sum", "event": "Order Completed", "property": "total"},
-    "basket": {"kind": "average", "event": "Order Completed", "property": "total", "window": "30d"},
-    "dearest": {"kind": "max", "event": "Order Completed", "property": "total"},
-    "brands": {"kind": "distinct", "event": "Product Viewed", "property": "brand"},
-    "usual": {"kind": "most_frequent", "event": "Product Viewed", "property": "brand", "window": "90d"},
-    "latest": {"kind": "last", "event": ["Product Viewed", "Product Added"], "property": "color"},
-    "since": {"kind": "recency", "event": "page"},
-    "colours": {
-        "kind": "affinity",
-        "event": ["Product Viewed", "Product Added"],
-        "property": "color",
-        "half_life": "7d",
-    },
-}
 NEW = ("views", "spend", "basket", "brands", "usual", "latest", "since", "colours")
-
-
-def catalogue(*names: str, outcomes: dict[str, Any] | None = None, **more: dict[str, Any]) -> Definitions:
-    traits = {**{name: TRAITS[name] for name in names}, **more}
-    return definitions_of(Catalog.model_validate({"traits": traits, "outcomes": outcomes or {}}))
-
-
 BEFORE = catalogue("orders", "visits", "dearest")
 AFTER = catalogue("orders", "visits", *NEW)
-
-
-def backfill_of(store: ProfileStore, definitions: Definitions, **limits: int) -> Backfill:
-    backfill = Backfill(store, now_ms=lambda: NOON_MS, **limits)
-    backfill.use(definitions)
-    return backfill
 
 
 def from_scratch(path: Path, definitions: Definitions, events: list[Event]) -> dict[bytes | str, bytes]:

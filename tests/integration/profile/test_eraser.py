@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -39,18 +39,19 @@ from wayline.identifiers import IdentityRules
 from wayline.identity import identity_key
 from wayline.publish import AckedPublisher
 from wayline.receipts import verify
-from wayline.suppression import Suppressed, held, open_suppressions
-from wayline.v1 import audiences_pb2, decision_pb2, events_pb2, ingestion_pb2, privacy_pb2
+from wayline.suppression import Suppressed, held, lift, open_suppressions
+from wayline.v1 import audiences_pb2, decision_pb2, events_pb2, ingestion_pb2, privacy_pb2, profile_pb2
 from wayline_profile.core.changes import Commit, Read, TimelineRow
 from wayline_profile.core.erasure import Bars, discard, erase
 from wayline_profile.core.fold import timestamp_ms
-from wayline_profile.core.records import SUPPRESSED
+from wayline_profile.core.records import ERASURE, SUPPRESSED
 from wayline_profile.privacy.control import ControlEvents
-from wayline_profile.privacy.eraser import Eraser, Tools
+from wayline_profile.privacy.eraser import LOOK_AGAIN_AFTER, Eraser, Tools
 from wayline_profile.privacy.ledger import Ledger
 from wayline_profile.privacy.readmission import Readmission
 from wayline_profile.privacy.receipts import Signer
 from wayline_profile.privacy.rewriting import rewrite
+from wayline_profile.privacy.settling import Settling, count_filed, ends_of
 from wayline_profile.store.rocksdb import RocksProfileStore
 
 NOW = datetime(2026, 9, 21, 12, tzinfo=UTC)
@@ -72,7 +73,8 @@ class World:
     client: Client
     store: RocksProfileStore
     data: Path
-    publisher: AckedPublisher
+    control: ControlEvents
+    now: datetime = NOW
 
     async def eraser(self, *, dies_at: int = 0, after_writing: bool = False) -> Eraser:
         writes = 0
@@ -86,15 +88,22 @@ class World:
             if writes == dies_at:
                 raise Crash
 
+        async def nothing_to_wait_for(_: Collection[int]) -> dict[int, int]:
+            return {}
+
+        ledger = Ledger(self.store, write)
+        suppressed = await open_suppressions(self.client.jetstream())
         tools = Tools(
             client=self.client,
-            ledger=Ledger(self.store, write),
-            suppressed=await open_suppressions(self.client.jetstream()),
-            control=ControlEvents(self.publisher, 4),
+            ledger=ledger,
+            settling=Settling(
+                self.store, ledger, suppressed, self.control, nothing_to_wait_for, partitions=4, now=lambda: self.now
+            ),
+            suppressed=suppressed,
             audit=AuditLog(self.client, now=lambda: NOW),
             signer=Signer(self.data / "key.pem"),
             rules=IdentityRules,
-            now=lambda: NOW,
+            now=lambda: self.now,
         )
         return Eraser(tools, settle_seconds=0.0)
 
@@ -128,7 +137,7 @@ async def world(js: JetStreamContext, nats_url: str, tmp_path: Path) -> AsyncIte
     publisher = AckedPublisher(5.0)
     await publisher.attach(client)
     store = RocksProfileStore(tmp_path / "store")
-    yield World(client, store, tmp_path, publisher)
+    yield World(client, store, tmp_path, ControlEvents(publisher, 4))
     store.close()
     await client.close()
 
@@ -307,7 +316,7 @@ async def test_who_is_readmitted_is_collected_again_once_the_projection_knows(wo
     for event in [events_pb2.Event.FromString(one.data) for one in await world.left(EVENTS)]:
         if event.type == events_pb2.EVENT_TYPE_ERASURE:
             bar(world, event)
-    readmission = Readmission(world.store, bucket, eraser.tools.control, now=lambda: NOW + timedelta(hours=1))
+    readmission = Readmission(world.store, bucket, world.control, now=lambda: NOW + timedelta(hours=1))
     assert await readmission.suppressed([ADA, BOB, EMAIL]) == [ADA, EMAIL]
 
     with pytest.raises(Retryable, match="ask again"):
@@ -325,3 +334,126 @@ def bar(world: World, event: events_pb2.Event) -> None:
     commit = Commit()
     Bars(world.store.records(SUPPRESSED, list(event.erasure.identity_keys))).add(event, commit)
     world.store.commit(commit)
+
+
+async def test_what_a_service_had_held_back_is_found_by_a_second_look(world: World):
+    js = world.client.jetstream()
+    await fill(world)
+    eraser = await world.eraser()
+    await eraser.turn()
+    await fold(world)
+    await eraser.turn()
+    await js.publish(DECISION_SUBJECT, bundle_of("ada", "eve").SerializeToString())
+    letter = ingestion_pb2.RejectedEvent(event=track("", user="ada"))
+    await js.publish("rejected.missing", letter.SerializeToString())
+
+    assert not await eraser.turn()  # too early
+    (noted,) = [privacy_pb2.PendingErasure.FromString(data) for _, data in world.store.scan(ERASURE, at_most=9)]
+    assert noted.streams[DECISIONS].cursor == int(
+        (await world.receipt())["removed"]["streams"][DECISIONS]["searched_to"]
+    )
+    assert len(await world.decisions()) == 7
+    world.now += LOOK_AGAIN_AFTER
+    assert await eraser.turn()
+    assert await world.decisions() == ["bob", "bob", "eve", "eve", "eve", "eve"]
+    assert len(await world.left(DEAD_LETTERS)) == 1
+    last = [line.entry async for line in entries(world.client)][-1]
+    assert (last.action, dict(last.facts)) == ("customer.erased", {"erasure": ID, "late": "2"})
+
+    # Somebody was late, so there is a third look. It finds nothing: that was the last.
+    await js.publish(DECISION_SUBJECT, bundle_of("bob").SerializeToString())
+    world.now += LOOK_AGAIN_AFTER
+    assert await eraser.turn()
+    world.now += LOOK_AGAIN_AFTER
+    assert not await eraser.turn()
+    assert world.store.scan(ERASURE, at_most=1) == []
+    assert len(await world.decisions()) == 7
+    assert (await world.receipt())["removed"]["streams"][DECISIONS]["messages"] == 3
+
+
+@pytest.mark.parametrize("after_writing", [False, True])
+@pytest.mark.parametrize("dies_at", range(1, 7))
+async def test_a_second_look_that_dies_is_taken_up(world: World, dies_at: int, after_writing: bool):
+    await fill(world)
+    await (await world.eraser()).turn()
+    await fold(world)
+    await (await world.eraser()).turn()
+    await world.client.jetstream().publish(DECISION_SUBJECT, bundle_of("ada", "eve").SerializeToString())
+    world.now += LOOK_AGAIN_AFTER
+    mortal = await world.eraser(dies_at=dies_at, after_writing=after_writing)
+    try:
+        await mortal.turn()
+    except Crash:
+        await (await world.eraser()).turn()
+    assert await world.decisions() == ["bob", "bob", "eve", "eve", "eve", "eve"]
+
+
+async def test_records_of_a_customer_who_was_readmitted_stay(world: World):
+    await fill(world)
+    eraser = await world.eraser()
+    await eraser.turn()
+    await fold(world)
+    await eraser.turn()
+    await lift(eraser.tools.suppressed, [ADA])
+    await world.client.jetstream().publish(DECISION_SUBJECT, bundle_of("ada").SerializeToString())
+    world.now += LOOK_AGAIN_AFTER
+    await eraser.turn()
+    assert await world.decisions() == ["ada", "bob", "bob", "eve", "eve", "eve"]
+
+
+async def test_whom_an_erasure_names_is_written_down_before_the_stream_is_told(world: World):
+    await fill(world)
+    profile = profile_pb2.Profile(profile_id=ADA.hex(), strands=[ADA, BOB])
+    world.store.commit(Commit(profiles={ADA.hex(): profile}, identities={ADA: ADA.hex(), BOB: ADA.hex()}))
+    await (await world.eraser()).turn()  # the keys grew: what was collected meanwhile is waited for
+    with pytest.raises(Crash):
+        await (await world.eraser(dies_at=1, after_writing=True)).turn()
+    assert len(await world.left(EVENTS)) == 6
+    world.store.commit(Commit(profiles={ADA.hex(): None}, identities={ADA: None, BOB: None}))
+    eraser = await world.eraser()
+    await eraser.turn()
+    (told,) = [events_pb2.Event.FromString(one.data).erasure for one in (await world.left(EVENTS))[6:]]
+    assert list(told.identity_keys) == sorted([ADA, BOB, EMAIL])
+    assert await held(eraser.tools.suppressed, [ADA, BOB, EMAIL]) == {ADA, BOB, EMAIL}
+
+
+async def test_a_device_that_went_over_to_somebody_else_takes_nobody_along(world: World):
+    await fill(world)
+    bob = profile_pb2.Profile(profile_id=BOB.hex(), strands=[BOB, EMAIL])
+    world.store.commit(Commit(profiles={BOB.hex(): bob}, identities={EMAIL: BOB.hex(), BOB: BOB.hex()}))
+    eraser = await world.eraser()
+    await eraser.turn()
+    (request,) = eraser.tools.ledger.requests()
+    assert set(request.identity_keys) == {ADA, EMAIL}
+
+
+async def test_the_stream_is_told_once_what_was_collected_before_is_folded(world: World):
+    await fill(world)
+    ledger = (await world.eraser()).tools.ledger
+
+    async def ends(partitions: Collection[int]) -> dict[int, int]:
+        return await ends_of(world.client, partitions)
+
+    bucket = await open_suppressions(world.client.jetstream())
+    settling = Settling(world.store, ledger, bucket, world.control, ends, partitions=4, now=lambda: NOW)
+    assert await ends(range(5)) == {0: 5, 1: 6, 2: 3, 3: 4}
+    assert await settling.step(0.0)
+    assert await held(bucket, [ADA]) == {ADA}
+    await world.client.jetstream().publish("events.0", track("Viewed", user="bob").SerializeToString())
+    world.store.commit(Commit(positions={0: 5, 1: 6}))
+    assert await settling.step(0.0)
+    assert len(await world.left(EVENTS)) == 7
+    world.store.commit(Commit(positions={3: 4}))
+    await streams.delete(world.client, EVENTS, 3)  # by another erasure; nobody will ever have read it
+    assert await settling.step(0.0)
+    assert len(await world.left(EVENTS)) == 7
+    assert await settling.step(0.0), "it is not folded"
+    await fold(world)
+    assert not await settling.step(0.0)
+
+
+async def test_a_timeline_is_counted_a_page_at_a_time(world: World):
+    rows = [TimelineRow(who, at, f"m{at}", 0, at, b"") for at in range(1, 12) for who in (ADA, BOB, EMAIL)]
+    world.store.commit(Commit(timeline=rows))
+    assert await count_filed(world.store, {ADA, BOB}, page=4) == 22
+    assert await count_filed(world.store, {identity_key("user_id", "eve")}) == 0

@@ -11,8 +11,9 @@ from tests.support.events import NOON_MS, alias, identify, restriction, ruling, 
 from tests.support.identity import Event, World
 
 from wayline.identity import identity_key
+from wayline_profile.core.changes import Read
 from wayline_profile.core.loading import load
-from wayline_profile.core.projector import Projector, Read
+from wayline_profile.core.projector import Projector
 from wayline_profile.core.records import CLUSTER, CLUSTER_OF, STRAND
 from wayline_profile.store import ProfileStore
 from wayline_profile.store.postgres import PostgresProfileStore

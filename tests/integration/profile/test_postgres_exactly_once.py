@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import random
-import sys
-from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import asynccontextmanager, closing
+from collections.abc import Iterable
+from contextlib import closing
 from pathlib import Path
 
 import psycopg
 import pytest
 from nats.js import JetStreamContext
-from tests.support.events import NOON_MS, alias, identify, track
+from tests.support.busy_day import CATALOG, a_busy_day
 from tests.support.ports import free_port
 from tests.support.postgres import PostgresServer
 from tests.support.profile import make_event_stream, publish, read_up_to, running_profile
+from tests.support.profile_process import a_process
 
-from wayline.catalog.model import Catalog
 from wayline.catalog.store import open_store
 from wayline.identity import identity_key
 from wayline.v1 import events_pb2
@@ -26,50 +24,15 @@ from wayline_profile.store import Counters, ProfileStore
 from wayline_profile.store.postgres import PostgresProfileStore
 from wayline_profile.store.rocksdb import RocksProfileStore
 
-CATALOG = Catalog.model_validate(
-    {
-        "traits": {
-            "views": {"kind": "count", "event": "Viewed"},
-            "spend": {"kind": "sum", "event": "Bought", "property": "total"},
-            "colours": {"kind": "affinity", "event": "Viewed", "property": "color", "half_life": "7d"},
-            "city": {"kind": "attribute", "default": "unknown"},
-        }
-    }
-)
 EVENTS, KILLS = 4_000, 5
 _SMALL_BATCHES = {"WAYLINE_PROFILE_BATCH": "8"}
-
-
-def a_busy_day(chance: random.Random) -> Iterator[events_pb2.Event]:
-    """Visitors who look and buy, who sign in on several browsers, whose accounts are united, and who send again."""
-    sent: list[events_pb2.Event] = []
-    for number in range(EVENTS):
-        if sent and chance.random() < 0.15:
-            yield chance.choice(sent[-500:])
-            continue
-        person = chance.randrange(300)
-        user, browser = f"user-{person}", f"browser-{person}-{chance.randrange(3)}"
-        at_ms = NOON_MS + number - chance.randrange(5_000)
-        kind = chance.random()
-        if kind < 0.5:
-            event = track("Viewed", {"color": chance.choice(["red", "blue", "green"])}, browser=browser, at_ms=at_ms)
-        elif kind < 0.75:
-            event = track("Bought", {"total": round(chance.uniform(5, 90), 2)}, user=user, at_ms=at_ms)
-        elif kind < 0.97:
-            event = identify({"city": chance.choice(["Rome", "Lima"])}, user=user, browser=browser, at_ms=at_ms)
-        else:
-            event = alias(user, f"user-{chance.randrange(300)}", at_ms=at_ms)
-        event.message_id = f"message-{number}"
-        event.received_at.GetCurrentTime()  # else its id would soon be forgotten
-        sent.append(event)
-        yield event
 
 
 @pytest.fixture
 async def events(js: JetStreamContext) -> list[events_pb2.Event]:
     """Events that are in the stream, without a catalogue yet: nobody folds."""
     await make_event_stream(js)
-    events = list(a_busy_day(random.Random(4)))
+    events = list(a_busy_day(random.Random(4), events=EVENTS, people=300))
     assert await publish(js, events) == len(events)
     return events
 
@@ -77,31 +40,6 @@ async def events(js: JetStreamContext) -> list[events_pb2.Event]:
 @pytest.fixture
 def url(postgres_server: PostgresServer) -> str:
     return postgres_server.new_database()
-
-
-@asynccontextmanager
-async def a_process(
-    nats_url: str, store: str, log: Path, **variables: str
-) -> AsyncIterator[asyncio.subprocess.Process]:
-    """The profile service as it runs in production."""
-    with log.open("ab") as file:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "wayline_profile"),
-            stderr=file,
-            env={
-                **os.environ,
-                "WAYLINE_NATS_URL": nats_url,
-                "WAYLINE_PROFILE_STORE": store,
-                "WAYLINE_PROFILE_PORT": str(free_port()),
-                **variables,
-            },
-        )
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
 
 
 async def folded_to(url: str, sequence: int, *processes: asyncio.subprocess.Process) -> int:

@@ -17,7 +17,7 @@ from tests.support.postgres import PostgresServer
 from wayline.errors import Retryable, WaylineError
 from wayline.identity import identity_key
 from wayline.v1 import profile_pb2
-from wayline_profile.core.projector import Commit, TimelineRow
+from wayline_profile.core.changes import Commit, TimelineRow
 from wayline_profile.store import Conflict, PositionMoved
 from wayline_profile.store.postgres import PostgresProfileStore
 from wayline_profile.store.postgres_link import BadAddress, parameters_of

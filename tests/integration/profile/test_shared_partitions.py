@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 import signal
-import sys
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, closing
+from contextlib import closing
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import grpc
 import psycopg
 import pytest
 from nats.js import JetStreamContext
-from tests.support.events import NOON_MS, alias, identify, track
+from tests.support import profile_process
+from tests.support.busy_day import CATALOG, a_busy_day
+from tests.support.events import track
 from tests.support.ports import free_port
 from tests.support.postgres import PostgresServer
 from tests.support.profile import PARTITIONS, make_event_stream, publish, read_up_to, running_profile
+from tests.support.profile_process import shared_by, until
 
 from wayline import bus
 from wayline.bus import VIEW_SUBJECT
-from wayline.catalog.model import Catalog
 from wayline.catalog.store import open_store
 from wayline.identity import identity_key
 from wayline.v1 import events_pb2, profile_pb2, profile_pb2_grpc
@@ -34,50 +33,16 @@ from wayline_profile.store.postgres import PostgresProfileStore
 from wayline_profile.store.records import BACKFILL
 from wayline_profile.store.rocksdb import RocksProfileStore
 
-CATALOG = Catalog.model_validate(
-    {
-        "traits": {
-            "views": {"kind": "count", "event": "Viewed"},
-            "spend": {"kind": "sum", "event": "Bought", "property": "total"},
-            "colours": {"kind": "affinity", "event": "Viewed", "property": "color", "half_life": "7d"},
-            "city": {"kind": "attribute", "default": "unknown"},
-        }
-    }
-)
 EVENTS = 2_000
-LEASE_SECONDS = 1.5
-PATIENCE_SECONDS = 60.0
-
-
-def a_busy_day(chance: random.Random) -> Iterator[events_pb2.Event]:
-    """Events of a customer lie in every partition, and some come twice: processes meet at nearly every commit."""
-    sent: list[events_pb2.Event] = []
-    for number in range(EVENTS):
-        if sent and chance.random() < 0.1:
-            yield chance.choice(sent[-500:])
-            continue
-        person = chance.randrange(200)
-        user, browser = f"user-{person}", f"browser-{person}-{chance.randrange(3)}"
-        at_ms, kind = NOON_MS + number - chance.randrange(5_000), chance.random()
-        if kind < 0.5:
-            event = track("Viewed", {"color": chance.choice(["red", "blue", "green"])}, browser=browser, at_ms=at_ms)
-        elif kind < 0.7:
-            event = track("Bought", {"total": round(chance.uniform(5, 90), 2)}, user=user, at_ms=at_ms)
-        elif kind < 0.97:
-            event = identify({"city": chance.choice(["Rome", "Lima"])}, user=user, browser=browser, at_ms=at_ms)
-        else:
-            event = alias(user, f"user-{chance.randrange(200)}", at_ms=at_ms)
-        event.message_id = f"message-{number}"
-        event.received_at.GetCurrentTime()  # else its id would soon be forgotten
-        sent.append(event)
-        yield event
+a_process = partial(profile_process.a_process, WAYLINE_PROFILE_BATCH="16")
+"""With batches so small that processes meet at nearly every commit."""
 
 
 @pytest.fixture
 async def events(js: JetStreamContext) -> list[events_pb2.Event]:
     """Events that are in the stream, without a catalogue yet: nobody folds."""
     await make_event_stream(js)
-    events = list(a_busy_day(random.Random(4)))
+    events = list(a_busy_day(random.Random(4), events=EVENTS, people=200))
     assert await publish(js, events) == len(events)
     return events
 
@@ -89,55 +54,10 @@ def url(postgres_server: PostgresServer) -> str:
     return url
 
 
-@asynccontextmanager
-async def a_process(nats_url: str, store: str, log: Path, port: int = 0) -> AsyncIterator[asyncio.subprocess.Process]:
-    """The profile service as it runs in production."""
-    with log.open("ab") as file:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "wayline_profile"),
-            stderr=file,
-            env={
-                **os.environ,
-                "WAYLINE_NATS_URL": nats_url,
-                "WAYLINE_PROFILE_STORE": store,
-                "WAYLINE_PROFILE_DATA": str(log.parent),
-                "WAYLINE_PROFILE_PORT": str(port or free_port()),
-                "WAYLINE_PROFILE_BATCH": "16",
-                "WAYLINE_PROFILE_LEASE_SECONDS": str(LEASE_SECONDS),
-            },
-        )
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
-
-
-async def until(url: str, query: str, reached: Callable[[Any], bool], *processes: asyncio.subprocess.Process) -> None:
-    """Wait for what a query answers, while all of the processes live."""
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        with psycopg.connect(url, autocommit=True, options="-c search_path=wayline_profile") as connection:
-            while not reached(connection.execute(query).fetchall()):
-                assert all(one.returncode is None for one in processes), "a process has ended"
-                await asyncio.sleep(0.01)
-
-
 async def folded(url: str, events: int, *processes: asyncio.subprocess.Process) -> None:
     """Wait until so many events were read."""
     query = "SELECT folded + duplicates + poison FROM counters"
     await until(url, query, lambda rows: rows[0][0] >= events, *processes)
-
-
-async def shared_by(url: str, workers: int, *processes: asyncio.subprocess.Process) -> None:
-    """Wait until so many workers have their share of the partitions."""
-
-    def evenly(rows: list[tuple[str, int]]) -> bool:
-        shares = [count for _, count in rows]
-        return len(shares) == workers and sum(shares) == PARTITIONS and max(shares) - min(shares) <= 1
-
-    query = "SELECT worker, count(*) FROM leases WHERE name LIKE 'partition/%' GROUP BY worker"
-    await until(url, query, evenly, *processes)
 
 
 def all_of(store: ProfileStore, events: list[events_pb2.Event]) -> dict[str, object]:
@@ -168,7 +88,7 @@ async def test_two_processes_share_the_partitions_and_end_as_one_on_rocksdb(
 ) -> None:
     logs = tmp_path / "one", tmp_path / "two"
     async with a_process(nats_url, url, logs[0]) as one, a_process(nats_url, url, logs[1]) as two:
-        await shared_by(url, 2, one, two)
+        await shared_by(url, 2, PARTITIONS, one, two)
         await (await open_store(js)).apply(CATALOG)
         await folded(url, len(events), one, two)
         for process in (one, two):
@@ -192,9 +112,9 @@ async def test_what_a_killed_process_owned_is_taken_over_and_nothing_is_lost_or_
         await client.flush()
         async with a_process(nats_url, url, tmp_path / "one") as survivor:
             async with a_process(nats_url, url, tmp_path / "two") as killed:
-                await shared_by(url, 2, survivor, killed)
+                await shared_by(url, 2, PARTITIONS, survivor, killed)
                 await folded(url, len(events) // 3, survivor, killed)
-            await shared_by(url, 1, survivor)
+            await shared_by(url, 1, PARTITIONS, survivor)
             await publish(js, late := [track("Viewed", user="ada") for _ in range(PARTITIONS)])
             await folded(url, len(events) + len(late), survivor)
             survivor.terminate()
@@ -227,12 +147,12 @@ async def test_a_process_that_stood_still_goes_on_with_its_share_and_does_no_har
 ) -> None:
     await (await open_store(js)).apply(CATALOG)
     async with a_process(nats_url, url, tmp_path / "one") as one, a_process(nats_url, url, tmp_path / "two") as two:
-        await shared_by(url, 2, one, two)
+        await shared_by(url, 2, PARTITIONS, one, two)
         two.send_signal(signal.SIGSTOP)
-        await shared_by(url, 1, one)
+        await shared_by(url, 1, PARTITIONS, one)
         await folded(url, len(events), one)
         two.send_signal(signal.SIGCONT)
-        await shared_by(url, 2, one, two)
+        await shared_by(url, 2, PARTITIONS, one, two)
         await publish(js, late := [track("Viewed", user="ada") for _ in range(2 * PARTITIONS)])
         await folded(url, len(events) + len(late), one, two)
     every = [*events, *late]
@@ -246,10 +166,10 @@ async def test_every_process_answers_for_all_customers(
     await (await open_store(js)).apply(CATALOG)
     ports = [free_port(), free_port()]
     async with (
-        a_process(nats_url, url, tmp_path / "one", ports[0]) as one,
-        a_process(nats_url, url, tmp_path / "two", ports[1]) as two,
+        a_process(nats_url, url, tmp_path / "one", WAYLINE_PROFILE_PORT=str(ports[0])) as one,
+        a_process(nats_url, url, tmp_path / "two", WAYLINE_PROFILE_PORT=str(ports[1])) as two,
     ):
-        await shared_by(url, 2, one, two)
+        await shared_by(url, 2, PARTITIONS, one, two)
         seen = [track("Viewed", user=f"user-{number}") for number in range(20)]
         await publish(js, seen)
         await folded(url, len(seen), one, two)

@@ -111,6 +111,20 @@ async def test_without_a_log_nothing_is_said_to_be_done(js: JetStreamContext, na
     client = await nats.connect(nats_url)
     with pytest.raises(Retryable, match="audit log does not exist"):
         await a_log(client).append("profile.read")
+    with pytest.raises(Retryable, match="audit log does not exist"):
+        await all_of(client)
+    await client.close()
+
+
+async def test_nothing_is_chained_to_an_entry_that_cannot_be_read(js: JetStreamContext, nats_url: str):
+    # What a lagging replica answers: it knows that there is an entry, and has none.
+    await js.add_stream(name=bus.AUDIT, subjects=[bus.AUDIT_SUBJECT], allow_direct=True)
+    client = await nats.connect(nats_url)
+    stored = [await a_log(client).append("customer.erase") for _ in range(2)]
+    await js.delete_msg(bus.AUDIT, stored[-1].sequence)
+    with pytest.raises(Retryable, match="last entry, 2, cannot be read"):
+        await a_log(client).append("customer.erased")
+    assert len(await all_of(client)) == 1
     await client.close()
 
 

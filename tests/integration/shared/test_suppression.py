@@ -8,7 +8,7 @@ from nats.js import JetStreamContext
 from tests.support.standins import eventually
 
 from wayline.identity import identity_key
-from wayline.suppression import Suppressed, lift, open_suppressions, suppress
+from wayline.suppression import Suppressed, held, lift, open_suppressions, suppress, suppressed_since
 
 ADA, BOB = identity_key("user_id", "ada"), identity_key("email", "bob@example.org")
 
@@ -35,3 +35,17 @@ async def test_what_is_suppressed_or_lifted_later_is_followed(js: JetStreamConte
     await eventually(lambda: not suppressed.holds([ADA]), "the lifted one is let go")
     assert suppressed.holds([BOB])
     following.cancel()
+
+
+async def test_the_bucket_says_since_when_and_reads_what_an_earlier_release_wrote(js: JetStreamContext):
+    bucket = await open_suppressions(js)
+    await suppress(bucket, [ADA], since_ms=1_790_000_000_123)
+    await bucket.put(BOB.hex(), b"+")
+    assert await suppressed_since(bucket) == {ADA: 1_790_000_000_123, BOB: 1}
+    assert await held(bucket, [ADA, BOB]) == {ADA, BOB}
+    await lift(bucket, [ADA])
+    assert await suppressed_since(bucket) == {BOB: 1}
+    assert await held(bucket, [ADA, BOB]) == {BOB}
+    suppressed = Suppressed(bucket)
+    await suppressed.load()
+    assert (suppressed.holds([ADA]), suppressed.holds([BOB])) == (False, True)

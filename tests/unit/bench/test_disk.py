@@ -8,7 +8,7 @@ from tests.support.postgres import PostgresServer
 
 from wayline.v1 import profile_pb2
 from wayline_bench import disk
-from wayline_profile.core.projector import Commit
+from wayline_profile.core.changes import Commit
 from wayline_profile.store.postgres import PostgresProfileStore
 from wayline_profile.store.rocksdb import RocksProfileStore
 

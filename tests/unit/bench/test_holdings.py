@@ -10,7 +10,7 @@ from tests.support.postgres import PostgresServer
 
 from wayline.v1 import events_pb2, profile_pb2
 from wayline_bench.stress.holdings import Holdings, of_postgresql, of_rocksdb
-from wayline_profile.core.projector import Commit, TimelineRow
+from wayline_profile.core.changes import Commit, TimelineRow
 from wayline_profile.store.postgres import PostgresProfileStore
 from wayline_profile.store.records import STRAND
 from wayline_profile.store.rocksdb import RocksProfileStore

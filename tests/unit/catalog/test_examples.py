@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import pytest
+from tests.support.events import an_event
 
 from wayline.catalog.examples import NAMES, example_path
 from wayline.catalog.load import load
 from wayline.catalog.model import Catalog
 from wayline.errors import NotFound
+from wayline_ingestion.core.plan import CompiledPlan
 
 
 @pytest.fixture(scope="module")
@@ -61,3 +63,28 @@ def test_every_email_has_a_subject(shop: Catalog):
 
 def rules_of(level: object) -> list[object]:
     return [rule for kind in ("eligibility", "applicability", "suitability") for rule in getattr(level, kind)]
+
+
+def test_the_tracking_plan_of_the_shoe_shop_names_every_property_that_its_traits_read(shop: Catalog):
+    planned = shop.tracking_plan.events
+    read = {
+        (event, trait.property)
+        for trait in shop.traits.values()
+        for event in getattr(trait, "event", ())
+        if event in planned and getattr(trait, "property", None)
+    }
+    assert {("Product Viewed", "color"), ("Order Completed", "total")} <= read
+    assert [one for one in read if one[1] not in planned[one[0]].rules["properties"]] == []
+
+
+def test_the_shoe_shop_flags_a_colour_that_it_does_not_count_and_refuses_an_order_without_total(shop: Catalog):
+    plan = CompiledPlan(shop.tracking_plan)
+
+    view, order = an_event(name="Product Viewed"), an_event(name="Order Completed")
+    view.properties.update({"colour": "red"})
+
+    flagged, refused = plan.judge(view), plan.judge(order)
+    assert flagged is not None
+    assert (flagged.refusal, flagged.unplanned_properties) == (None, ("colour",))
+    assert refused is not None
+    assert refused.refusal is not None

@@ -24,10 +24,10 @@ def shown(parts: Iterable[RenderableType]) -> str:
 
 
 def test_an_audience_is_shown_with_its_share_of_all() -> None:
-    one = audiences_pb2.AudienceSummary(name="lapsed", rule="profile.away\n  >= 14", members=1_234)
+    one = audiences_pb2.AudienceSummary(name="lapsed", rule="profile.away\n  >= 14", members=1_234, purpose="profiling")
     listed = audiences_pb2.ListAudiencesResponse(audiences=[one], profiles=5_000)
     text = shown(render_audiences(listed, audiences_pb2.GetAudienceStatusResponse()))
-    assert "lapsed 1,234 24.7% profile.away >= 14" in text
+    assert "lapsed 1,234 24.7% profile.away >= 14 profiling" in text
     assert "1 audiences of 5,000 customers" in text
     assert "judged" not in text
 
@@ -57,7 +57,7 @@ def test_without_a_lifecycle_there_is_advice() -> None:
 
 def test_the_catalogue_shows_audiences_and_stages() -> None:
     text = shown(declared(load_text('{audiences: {all: {rule: "true", because: Everybody}}, lifecycle: default}')))
-    assert "all true Everybody" in text
+    assert "all true - Everybody" in text
     assert "loyal profile.lifecycle_orders_365d >= 3" in text
     assert shown(declared(load_text("traits: {}"))) == ""
 

@@ -42,6 +42,7 @@ def a_result(**fields: Any) -> dict[str, Any]:
         "unsupported": 0,
         "recorded": an_estimate(),
         "new": {"ips": an_estimate(), "snips": an_estimate(None), "doubly_robust": an_estimate(0.125)},
+        "later_slots": [],
     }
     return {
         "since": "2026-09-20T12:00:00+00:00",
@@ -122,3 +123,16 @@ def test_a_catalogue_with_a_problem_is_refused_before_anything_is_asked(tmp_path
     result = CliRunner().invoke(app, ["simulate", "--catalog", str(tmp_path / "bad.yaml")])
     assert result.exit_code == 1
     assert "bad.yaml" in str(result.exception)
+
+
+def test_later_slots_have_a_table_of_their_own():
+    new = {"ips": an_estimate(), "snips": an_estimate(0.0321), "doubly_robust": an_estimate()}
+    second = {"slot": 2, "slots": 1_500, "rewards": 9, "without_probability": 3, "unsupported": 0}
+    third = {"slot": 3, "slots": 0, "rewards": 0, "without_probability": 4, "unsupported": 0}
+    later = [{**second, "recorded": an_estimate(0.0456), "new": new}, {**third, "recorded": None, "new": None}]
+    said = shown(a_result(value={"later_slots": later}))
+    assert "Clicks per later slot, given those before it" in said
+    assert "│ 2 │ 1,500 │ 0.0456 │ 0.0321 │ 0.0500 to 0.2000 │" in said
+    assert "│ 3 │" not in said
+    assert "7 later slots are left out, too" in said
+    assert "later slot" not in shown(a_result())

@@ -73,6 +73,25 @@ def test_rules_go_by_the_clock_of_the_decision_and_not_by_ours():
     assert changes(compared(until_noon, [before, after, before]))["actions"]["red"]["lost"] == 1
 
 
+def test_all_slots_of_a_placement_count_and_not_the_first_alone():
+    listed = [{"id": "main", "placements": ["list"]}]
+    values = {"red": 3, "blue": 2, "green": 1}
+    actions = [an_action(name, value=value, treatments=listed) for name, value in values.items()]
+    catalog = a_catalog(actions, placements={"list": {"channel": "web", "slots": 2}})
+    other = a_catalog(
+        [actions[0], {**actions[1], "value": 0.5}, actions[2]], placements={"list": {"channel": "web", "slots": 3}}
+    )
+    records = [a_record(catalog, {"list": ["red", "blue"]}) for _ in range(2)]
+    found = compared(other, records).changes.as_dict()
+    assert found["actions"] == {
+        "green": {"before": 0, "after": 2, "gained": 2, "lost": 0},
+        "blue": {"before": 2, "after": 2, "gained": 0, "lost": 0},
+        "red": {"before": 2, "after": 2, "gained": 0, "lost": 0},
+    }
+    assert found["channels"]["web"] == {"decisions": 2, "changed": 2, "share": 1.0, "before": 4, "after": 6}
+    assert found["segments"]["personalisation"]["full"]["changed"] == 2
+
+
 def test_channels_are_told_apart():
     both = {"mail": [{"id": "main", "placements": ["offer"]}], "web": [{"id": "main", "placements": ["hero"]}]}
     catalog = a_catalog([an_action(name, treatments=one) for name, one in both.items()])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -138,15 +139,8 @@ def test_a_profile_that_is_held_is_used_however_near_the_deadline_is() -> None:
 
 
 def waiting_in_vain() -> Service:
-    """No event ever comes."""
-    service = Service()
-
-    def wait_for(tokens: Any, seconds: float) -> bool:
-        service.now += seconds
-        return False
-
-    cast(Any, service.views).wait_for = wait_for
-    return service
+    """No event ever comes, and the time that it is waited for is real."""
+    return Service(monotonic=time.monotonic)
 
 
 def test_who_waits_in_vain_for_an_event_has_the_profile_nevertheless() -> None:
@@ -240,6 +234,19 @@ def test_in_a_batch_too() -> None:
     assert [one.decision.placements[0].reasons[0].partition(":")[0] for one in results] == ["out of time"] * 2
 
 
+def test_a_turn_that_does_not_come_is_noticed_and_so_is_one_that_does() -> None:
+    hanging = Hanging()
+    service = Service(run=hanging)
+    assert service.engine.turn_comes(0.01)
+    with ThreadPoolExecutor(1) as other:
+        under_way = other.submit(service.decide)
+        assert hanging.reached.wait(20)
+        assert not service.engine.turn_comes(0.01)
+        hanging.let_go.set()
+        under_way.result()
+    assert service.engine.turn_comes(20)
+
+
 # The breaker
 
 
@@ -310,7 +317,7 @@ def test_after_the_pause_a_decision_in_time_closes_the_breaker() -> None:
 def test_waiting_for_events_at_the_callers_wish_does_not_open_the_breaker() -> None:
     service = waiting_in_vain()
     for _ in range(10):
-        assert service.decide(at_least=[NEVER]).stale
+        assert service.decide(within=0.05, at_least=[NEVER]).stale
     assert service.breaker.position is Position.CLOSED
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.support.decisions import a_model, a_plan, a_question, an_action, chosen, decided
+from tests.support.decisions import a_model, a_plan, a_question, an_action, chosen, decided, outcome
 
 from wayline_decision.core.decision import Decision
 from wayline_decision.core.explore import logit, spread
@@ -378,7 +378,7 @@ def test_the_outcome_of_a_seed_does_not_depend_on_the_order_of_the_catalogue(
             arbitration={**ARBITRATION, "exclusions": exclusions} if company else {},
         )
         decision = decided(plan, a_question(plan, "hero", "list", seed=seed))
-        outcomes.append([[(one.row, one[1:]) for one in filled.chosen] for filled in decision.placements])
+        outcomes.append(outcome(decision))
     assert outcomes[0] == outcomes[1]
 
 

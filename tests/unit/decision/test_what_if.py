@@ -6,7 +6,7 @@ A small world: customers of a few kinds, who accept each action with a known cha
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
@@ -193,3 +193,140 @@ def test_placements_that_compete_for_the_same_actions_are_valued_truly(explorati
             else:
                 assert one["low"] <= truth <= one["high"]
                 assert one["high"] - one["low"] < 0.3
+
+
+POSITIONS = (1.0, 0.8, 0.5)
+"""How much of its chance an action has in each slot."""
+
+
+def of_three_slots(values: Mapping[str, float], exploration: Mapping[str, Any], **fields: Any) -> State:
+    """A list of three slots, which four actions could fill."""
+    places = {"list": {"channel": "web", "slots": 3, "exploration": exploration, **fields}}
+    treatments = [{"id": "main", "placements": ["list"]}]
+    chance = {"base": 0.2, "evidence": 15}
+    actions = [an_action(name, value=one, propensity=chance, treatments=treatments) for name, one in values.items()]
+    return fitted(compile_plan(a_catalog(actions, placements=places), 1), {}, {})
+
+
+def chances_of(actions: Sequence[str]) -> list[float]:
+    """That each is accepted: after red, everything does better. So what a slot is worth depends on those before it."""
+    return [
+        LIKED[one] * POSITIONS[at] * (1.6 if at and actions[at - 1] == "red" else 1.0) for at, one in enumerate(actions)
+    ]
+
+
+class Lists:
+    """A policy that fills lists, and what comes of them."""
+
+    def __init__(self, state: State, seed: int, decisions: int = 300) -> None:
+        random.seed(f"lists {seed}")
+        shop = Shop(state.plan, state)
+        for number in range(decisions):
+            shop.decide(f"customer-{number}", "list")
+        self.state, self.records = state, shop.records
+        filled = [[one.action for one in record.selections] for record in self.records]
+        self.chances = [chances_of(actions) for actions in filled]
+        self.accepted = {
+            (record.decision_id, action)
+            for record, actions, chances in zip(self.records, filled, self.chances, strict=True)
+            for action, chance in zip(actions, chances, strict=True)
+            if random.random() < chance
+        }
+
+    def worth(self) -> list[float]:
+        """By slot: how likely it is accepted."""
+        return [fmean(slot) for slot in zip(*self.chances, strict=True)]
+
+    def valued(self, other: State) -> list[dict[str, Any]]:
+        """By slot: what the records say of another policy."""
+        comparison = Comparison(other, lambda *which: float(which in self.accepted))
+        comparison.add([(one, Past(self.state, {}, frozenset())) for one in self.records])
+        return [one.as_dict() for one in (comparison.evidence, *(comparison.later[slot] for slot in (2, 3)))]
+
+
+LISTED = {"red": 3.0, "blue": 2.9, "green": 2.0, "grey": 2.2}
+TRIED_LIST = {"red": 2.5, "blue": 1.5, "green": 2.4, "grey": 3.0}
+MOSTLY_BY_LOT = {"method": "epsilon_greedy", "epsilon": 0.8}
+
+
+@pytest.fixture(scope="module", params=[MOSTLY_BY_LOT, THOMPSON], ids=lambda one: one["method"])
+def lists(request: pytest.FixtureRequest) -> list[Lists]:
+    """Of the same policy."""
+    used = of_three_slots(LISTED, request.param, diversity=0.1)
+    return [Lists(used, seed) for seed in SEEDS]
+
+
+@pytest.mark.parametrize("tried", [GREEDY, EPSILON_GREEDY, THOMPSON], ids=lambda one: one["method"])
+def test_each_slot_of_a_list_is_valued_truly_given_those_before_it(
+    lists: list[Lists], tried: Mapping[str, Any]
+) -> None:
+    other = of_three_slots(TRIED_LIST, tried)
+    truth = Lists(other, seed=99, decisions=3_000).worth()
+    found = [one.valued(other) for one in lists]
+    for slot in range(3):
+        for name in ESTIMATORS:
+            estimates = [one[slot]["new"][name] for one in found]
+            holding = sum(one["low"] <= truth[slot] <= one["high"] for one in estimates)
+            assert holding >= len(SEEDS) - 1, (slot + 1, name)
+            usual_width = fmean(one["high"] - one["low"] for one in estimates)
+            off = abs(fmean(one["value"] for one in estimates) - truth[slot])
+            assert off < usual_width / len(SEEDS) ** 0.5, (slot + 1, name)
+        assert {(one[slot]["slots"], one[slot]["without_probability"]) for one in found} == {(300, 0)}
+    sizes = [fmean(one[slot]["new"]["snips"]["effective_sample_size"] for one in found) for slot in range(3)]
+    assert sizes[0] > sizes[1] > sizes[2] > 0, "the more slots before, the less is known"
+
+
+def test_of_the_policy_that_was_used_every_slot_says_what_came_of_it(lists: list[Lists]) -> None:
+    one = lists[0]
+    for found in one.valued(one.state):
+        for name in ESTIMATORS:
+            assert found["new"][name]["value"] == pytest.approx(found["recorded"]["value"], abs=0.01)
+            assert found["new"][name]["effective_sample_size"] == pytest.approx(300, rel=0.01)
+
+
+def test_doubly_robust_knows_a_later_slot_better_than_the_weights_alone(lists: list[Lists]) -> None:
+    other = of_three_slots(TRIED_LIST, EPSILON_GREEDY)
+    widths = {
+        name: fmean(one[2]["new"][name]["high"] - one[2]["new"][name]["low"] for one in map(_valued(other), lists))
+        for name in ("ips", "doubly_robust")
+    }
+    assert widths["doubly_robust"] < widths["ips"]
+
+
+def _valued(other: State) -> Callable[[Lists], list[dict[str, Any]]]:
+    return lambda one: one.valued(other)
+
+
+def test_a_slot_that_only_one_of_the_two_has_is_silence_in_the_other() -> None:
+    used = of_three_slots({name: LISTED[name] for name in ("red", "blue")}, GREEDY)
+    world = Lists(used, seed=2, decisions=20)
+    third = of_three_slots(LISTED, GREEDY)
+    comparison = Comparison(third, lambda *_: 1.0)
+    comparison.add([(one, None) for one in world.records])
+    found = comparison.later[3].as_dict()
+    assert (found["slots"], found["unsupported"], found["rewards"]) == (20, 20, 0)
+    assert found["new"]["ips"]["value"] == 0
+    fewer = of_three_slots({"red": 3.0}, GREEDY)
+    comparison = Comparison(fewer, lambda *_: 1.0)
+    comparison.add([(one, None) for one in world.records])
+    assert comparison.later[2].as_dict()["unsupported"] == 20
+    assert 4 not in comparison.later
+
+
+def test_a_list_is_valued_after_the_placement_before_it_and_not_by_lots_that_stand_for_all_slots() -> None:
+    places = {"hero": {"channel": "web", "exploration": EPSILON_GREEDY}, "list": {"channel": "web", "slots": 2}}
+    actions = [an_action(name, value=one, treatments=BOTH) for name, one in LISTED.items()]
+    state = fitted(compile_plan(a_catalog(actions, placements=places), 1), {}, {})
+    shop = Shop(state.plan, state)
+    for number in range(100):
+        shop.decide(f"customer-{number}", "hero", "list")
+    comparison = Comparison(state, lambda *_: 1.0)
+    comparison.add([(one, None) for one in shop.records])
+    found = comparison.later[2].as_dict()
+    assert (found["slots"], found["unsupported"]) == (100, 0)
+    assert found["new"]["snips"]["effective_sample_size"] == pytest.approx(100)
+    controls = [{"id": "c", "arms": {name: {"share": 0.5, "control": "random_propensity"} for name in ("x", "y")}}]
+    by_lot = a_catalog(actions, placements=places, experiments=controls)
+    comparison = Comparison(fitted(compile_plan(by_lot, 1), {}, {}), lambda *_: 1.0)
+    comparison.add([(one, None) for one in shop.records])
+    assert comparison.later[2].without_probability == 100

@@ -17,12 +17,13 @@ from wayline_decision import wire
 from wayline_decision.codec import Situations, read_request
 from wayline_decision.core.consent import Denied
 from wayline_decision.core.contact import Met
-from wayline_decision.core.decision import Chosen, Decision, Personalisation
+from wayline_decision.core.decision import Chosen, Decision, Filled, Personalisation, Seen
 from wayline_decision.core.experiments import AS_EVERYBODY, Assignment
 from wayline_decision.core.known import Arithmetic
-from wayline_decision.core.plan import Plan
+from wayline_decision.core.plan import PlacementPlan, Plan
 from wayline_decision.fallback import OUT_OF_TIME, FellBack
-from wayline_decision.wire import Particulars, Writer
+from wayline_decision.particulars import Particulars
+from wayline_decision.wire import Writer
 
 HERO_LIST_OFFER = ["hero", "list", "offer"]
 PLAN = a_plan(
@@ -196,10 +197,22 @@ def chosen_rows(draw: st.DrawFn) -> Chosen:
     )
 
 
+def a_placement(placement: PlacementPlan, chosen: list[Chosen], denied: Denied | None) -> Filled:
+    real = REAL.placements[0]
+    seen = Seen(real.subject, real.screened, real.standing)
+    return Filled(placement, seen, real.barred, chosen=chosen, denied=denied)
+
+
+def a_decision(mode: Personalisation, assignment: Assignment, **fields: Any) -> Decision:
+    question = REAL.question._replace(assignment=assignment)
+    others = {"now": REAL.now, "models": REAL.models, "limits": REAL.limits, "contact": None, "schedule": None}
+    return Decision(personalisation=mode, question=question, **others, **fields)
+
+
 filled = st.builds(
-    REAL.placements[0]._replace,
+    a_placement,
     placement=st.sampled_from(list(PLAN.placements.values())),
-    chosen=st.lists(chosen_rows(), max_size=50).map(tuple),
+    chosen=st.lists(chosen_rows(), max_size=50),
     denied=st.sampled_from([None, Denied("email", "the customer said no"), Denied(None, RESTRICTED)]),
 )
 names = st.text(max_size=20)
@@ -207,9 +220,9 @@ assignments = st.just(AS_EVERYBODY) | st.builds(
     Assignment, held_out=st.booleans(), arms=st.dictionaries(names, names, max_size=3).map(lambda one: (*one.items(),))
 )
 decisions = st.builds(
-    REAL._replace,
-    personalisation=st.sampled_from(Personalisation),
-    placements=st.lists(filled, max_size=4).map(tuple),
+    a_decision,
+    mode=st.sampled_from(Personalisation),
+    placements=st.lists(filled, max_size=4),
     failures=st.lists(st.text(max_size=300), max_size=2).map(tuple),
     assignment=assignments,
     recorded=st.binary(max_size=500),

@@ -144,6 +144,13 @@ def test_an_event_that_breaks_the_rules_is_not_kept_of_somebody_who_was_erased()
     assert (one.rejection.reason, one.keep) == ("missing", False)
 
 
+def test_a_decision_that_somebody_else_claims_to_have_made_is_refused_and_not_kept_as_its_ids_may_be_of_the_erased():
+    claimed = an_event(name="Decision Made", user_id="ada")
+    claimed.properties.update({"customer": {"kind": "user_id", "value": "bob"}})
+    one = refused(claimed, None, Erased(identity_key("user_id", "ada")))
+    assert (one.rejection.reason, one.keep) == ("reserved", False)
+
+
 def test_an_event_without_the_consent_that_it_needs_is_refused_and_not_kept():
     one = refused(an_event(), CONSENTED)
 

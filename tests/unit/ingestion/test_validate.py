@@ -239,6 +239,19 @@ def test_what_the_profile_service_alone_says_is_refused_from_outside(kind: str):
     assert (rejection.reason, rejection.field) == ("reserved", "events[3].type")
 
 
+@pytest.mark.parametrize("kind", ["TRACK", "PAGE", "IDENTIFY"])
+def test_what_was_decided_is_for_the_decision_service_to_say(kind: str):
+    rejection = judge(an_event(type=events_pb2.EventType.Value(f"EVENT_TYPE_{kind}"), name="Decision Made"))
+
+    assert rejection is not None
+    assert (rejection.reason, rejection.field) == ("reserved", "events[3].name")
+
+
+@pytest.mark.parametrize("name", ["Impression", "Click", "Conversion", "Dismissal", "decision made"])
+def test_outcomes_are_for_anybody_to_report(name: str):
+    assert judge(an_event(name=name)) is None
+
+
 @pytest.mark.parametrize(
     "fields",
     [{"ruling": events_pb2.Ruling()}, {"erasure": events_pb2.Erasure()}, {"restriction": events_pb2.Restriction()}],

@@ -7,40 +7,19 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.support.events import NOON_MS, Event
+from tests.support.backfills import TRAITS, backfill_of, catalogue
+from tests.support.events import Event
 from tests.support.histories import history
 from tests.support.strand_world import StrandWorld
 
-from wayline.catalog.model import Catalog
 from wayline_profile.backfill import Backfill
-from wayline_profile.core.fold import Definitions, definitions_of
+from wayline_profile.core.fold import Definitions
 
-TRAITS: dict[str, Any] = {
-    "orders": {"kind": "count", "event": "Order Completed"},
-    "views": {"kind": "count", "event": "Product Viewed", "where": {"color": "red"}},
-    "visits": {"kind": "count", "event": "page", "window": "7d"},
-    "spend": {"kind": "sum", "event": "Order Completed", "property": "total"},
-    "basket": {"kind": "average", "event": "Order Completed", "property": "total", "window": "30d"},
-    "least": {"kind": "min", "event": "Order Completed", "property": "total"},
-    "brands": {"kind": "distinct", "event": "Product Viewed", "property": "brand"},
-    "usual": {"kind": "most_frequent", "event": "Product Viewed", "property": "brand", "window": "90d"},
-    "latest": {"kind": "last", "event": ["Product Viewed", "Product Added"], "property": "color"},
-    "since": {"kind": "recency", "event": "page"},
-    "colours": {"kind": "affinity", "event": ["Product Viewed"], "property": "color", "half_life": "7d"},
-}
 OUTCOMES: tuple[dict[str, Any], ...] = ({}, {"impression": "Offer Shown"}, {"click": ["Click", "Product Added"]})
 
 
-def catalogue(rng: random.Random) -> Definitions:
-    names = rng.sample(sorted(TRAITS), rng.randrange(len(TRAITS) + 1))
-    declared = {"traits": {name: TRAITS[name] for name in names}, "outcomes": rng.choice(OUTCOMES)}
-    return definitions_of(Catalog.model_validate(declared))
-
-
-def backfill_of(store: StrandWorld, definitions: Definitions, **limits: int) -> Backfill:
-    backfill = Backfill(store, now_ms=lambda: NOON_MS, **limits)
-    backfill.use(definitions)
-    return backfill
+def a_catalogue(rng: random.Random) -> Definitions:
+    return catalogue(*rng.sample(sorted(TRAITS), rng.randrange(len(TRAITS) + 1)), outcomes=rng.choice(OUTCOMES))
 
 
 def step(store: StrandWorld, backfill: Backfill) -> None:
@@ -59,7 +38,7 @@ def test_no_interleaving_of_steps_events_merges_restarts_and_catalogues_leaves_a
     seed: int, rng: random.Random
 ) -> None:
     events = history(seed, rng.randrange(5, 120), customers=rng.randrange(1, 10), rulings=True)
-    catalogues = [catalogue(rng) for _ in range(3)]
+    catalogues = [a_catalogue(rng) for _ in range(3)]
     limits = {"max_events": rng.choice((2, 7, 500)), "max_strands": rng.choice((1, 4, 100))}
     store, definitions, rest = StrandWorld(), catalogues[0], list(events)
     backfill = backfill_of(store, definitions, **limits)

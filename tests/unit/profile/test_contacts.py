@@ -17,7 +17,7 @@ from wayline.catalog.contact import DECISION_EVENT
 from wayline.catalog.model import Catalog
 from wayline.v1 import events_pb2, profile_pb2
 from wayline_profile.core.contacts import MAX_CONTACTS, MAX_SELECTIONS, order_of, united
-from wayline_profile.core.fold import definitions_of, fold_into
+from wayline_profile.core.fold import definitions_of, fold_into, timestamp_ms
 
 DEFINITIONS = definitions_of(Catalog.model_validate({"outcomes": {"conversion": ["Order Completed", "Signed Up"]}}))
 Event = events_pb2.Event
@@ -28,7 +28,7 @@ def told(*events: Event) -> list[ContactState]:
     """The contacts of a customer of whom these events arrived, in this order."""
     profile = profile_pb2.Profile()
     for event in events:
-        fold_into(profile, event, DEFINITIONS)
+        fold_into(profile, event, timestamp_ms(event), DEFINITIONS)
     return list(profile.contacts)
 
 

@@ -107,6 +107,15 @@ def test_a_readmission_erases_nothing():
     assert world.state() == before
 
 
+def test_who_comes_again_in_the_batch_that_erases_her_is_somebody_new():
+    world = World()
+    world.take(event_at(NOON_MS))
+    returns = event_at(NOON_MS + 1)
+    returns.message_id = "returns"
+    world.take(received(an_erasure(NOON_MS)), returns)
+    assert world.of("user_id", "ada").event_count == 1
+
+
 def test_a_customer_who_was_restricted_stays_so_on_both_sides_of_an_unmerge():
     world = World()
     world.take(identify(user="ada", browser="b"), track("Viewed", user="ada"), track("Viewed", browser="b"))

@@ -74,3 +74,13 @@ def test_rules_are_evaluated_once_for_equal_values_but_each_time_over_affinities
     for _ in range(2):
         remembered.fill(reading.schema.traits(orders=2), {"orders": 2})
     assert counted.times == times
+
+
+def test_rules_that_read_other_traits_are_remembered_apart() -> None:
+    reading = a_reading(**TRAITS, many={"kind": "rule", "rule": "profile.orders > 1"})
+    assert reading.rules is not None
+    counted = Counted()
+    remembered = RememberedRules(counted, reading.traits)  # type: ignore[arg-type]
+    for values in ({"orders": 1, "spend": 1.0}, {"orders": 2, "spend": 2.0}, {"orders": 2, "spend": 1.0}):
+        remembered.fill(reading.schema.traits(**values), values)
+    assert counted.times == 2, "the third has the orders of the second and the spend of the first"

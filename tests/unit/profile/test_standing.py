@@ -6,10 +6,14 @@ from collections.abc import Sequence
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.support.events import DAY_MS, HOUR_MS, NOON_MS
+from tests.support.events import DAY_MS, HOUR_MS, NOON_MS, identify
+from tests.support.identity import World
 
+from wayline.catalog.model import Catalog
+from wayline.identifiers import MAX_PROFILE_IDENTIFIERS
 from wayline.identity import identity_key
 from wayline.v1 import audiences_pb2, events_pb2, profile_pb2
+from wayline_profile.core.fold import definitions_of
 from wayline_profile.core.standing import MIN_DELAY_MS, Change, Judged, Place, Standing, gone, is_empty, judge
 
 EVENT, TIME, IDENTITY = (
@@ -69,6 +73,14 @@ def test_who_enters_an_audience_belongs_to_it_from_now_on() -> None:
 def test_no_identifier_is_told() -> None:
     (change,) = judged(at("lapsed")).changes
     assert b"ada" not in change.SerializeToString()
+
+
+def test_a_change_names_a_hundred_identity_keys_at_most_as_a_profile_has_no_more() -> None:
+    world = World(definitions_of(Catalog.model_validate({"identifiers": {"anonymous_id": {"most": 100}}})))
+    world.take(*(identify(user="ada", browser=f"browser-{number}") for number in range(120)))
+    ada = world.of("user_id", "ada")
+    (change,) = judge(ada, at("lapsed"), None, (), cause=EVENT, now_ms=NOON_MS).changes
+    assert len(change.identity_keys) == len(ada.identifiers) == MAX_PROFILE_IDENTIFIERS == 100
 
 
 def test_who_leaves_was_there_for_so_long() -> None:

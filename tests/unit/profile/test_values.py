@@ -6,8 +6,10 @@ import pytest
 from tests.support.events import DAY_MS, NOON_MS, identify, page, track
 from tests.support.traits import a_reading, expiry_after, folded, values_after
 
+from wayline.catalog.audiences import Audience
+from wayline.catalog.model import Catalog
 from wayline.v1 import profile_pb2
-from wayline_profile.core.values import values_of, view_of
+from wayline_profile.core.values import evaluate, reading_of, values_of, view_of
 
 SHOP = {
     "orders": {"kind": "count", "event": "Order Completed"},
@@ -86,6 +88,17 @@ def test_a_rule_becomes_true_as_time_passes() -> None:
     assert "at_risk" not in values_of(profile, reading, NOON_MS + 14 * DAY_MS - 1)[0]
     assert values_of(profile, reading, NOON_MS + 14 * DAY_MS)[0]["at_risk"] is True
     assert view_of(profile, reading, NOON_MS + 13 * DAY_MS, version=1).valid_until_ms == NOON_MS + 14 * DAY_MS
+
+
+def test_a_customer_is_due_when_a_trait_that_audiences_read_may_change_and_not_when_another_may() -> None:
+    audiences = {"lapsed": Audience(rule="profile.since_visit >= 14")}
+    lately = {"kind": "count", "event": "page", "window": "1h"}
+    reading = reading_of(Catalog(traits=a_reading(**SHOP, lately=lately).traits, audiences=audiences))
+    profile = folded([page("", {"color": "red"}, at_ms=NOON_MS)], reading)
+    evaluated = evaluate(profile, reading, NOON_MS)
+    assert evaluated.due_ms == NOON_MS + DAY_MS
+    assert NOON_MS < evaluated.until_ms < evaluated.due_ms, "the affinity fades, and the window rolls, before"
+    assert evaluated.traits.colours == {"red": 1.0}
 
 
 def test_long_texts_are_cut_so_that_rules_cannot_double_them_for_ever() -> None:

@@ -1,7 +1,8 @@
 """Budgets: how often an action may be chosen over all customers, in total and by the day.
 
 A counter is named after what it counts: `ACTION.total`, and `ACTION.2026-11-23` for one day. The names do not depend on
-the catalogue's revision, so that counts go on when it changes.
+the catalogue's revision, so that counts go on when it changes. No counter ever goes down: what staff gave back has one
+of its own, and what is used is the difference.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from wayline.catalog.model import Catalog
 from wayline_decision.core.timetable import milliseconds
 
 TOTAL = "total"
+_GIVEN_BACK = "!"
+"""Behind the action in the name of a counter; no id has it."""
 
 
 class Exhausted(NamedTuple):
@@ -129,6 +132,12 @@ class BudgetPlan:
                 " if the total is not used up" if limit.total else ""
             )
         return f"its budget of {' or '.join(parts)} is used up", change
+
+
+def given_back(counter: str) -> str:
+    """The counter of what was given back of another one."""
+    action, _, span = counter.rpartition(".")
+    return f"{action}{_GIVEN_BACK}.{span}"
 
 
 def compile_budgets(catalog: Catalog, action_of_row: Sequence[str]) -> BudgetPlan:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -48,7 +47,7 @@ class Company:
     def __init__(self, plan: CompanyPlan) -> None:
         """An empty response."""
         self._plan = plan
-        self._members: Counter[int] = Counter()
+        self._members: dict[int, int] = {}
         self.shut = 0
         """The rows that may not be chosen any more, as a bit set."""
 
@@ -67,8 +66,8 @@ class Company:
             self.shut |= plan.excludes.get(action, 0)
         if plan.most:
             group = plan.group_of[action]
-            self._members[group] += 1
-            if self._members[group] >= plan.most.get(group, self._members[group] + 1):
+            members = self._members[group] = self._members.get(group, 0) + 1
+            if members >= plan.most.get(group, members + 1):
                 self.shut |= plan.rows_of_group[group]
 
     def partners(self, action: int, among: int, slots: int) -> list[int] | None:

@@ -24,6 +24,7 @@ from wayline_decision.core.decision import (
     Limits,
     Prepared,
     Question,
+    Seen,
 )
 from wayline_decision.core.known import Arithmetic, Standing
 from wayline_decision.core.maturity import reached, share_of
@@ -32,7 +33,8 @@ from wayline_decision.core.plan import Floats, PlacementPlan, Plan, Stage
 from wayline_decision.core.score import CATALOGUE, Models, Scored
 from wayline_decision.core.screen import Screened, eligible, forced, judge, screen
 from wayline_decision.core.slots import GREEDY, Choice, Contest, Dice, fill
-from wayline_decision.core.standing import Subject, standing_by, standings, subject_of
+from wayline_decision.core.standing import standing_by, standings
+from wayline_decision.core.subject import Subject
 from wayline_decision.core.timetable import milliseconds, zone_named
 
 _WITHOUT_TIERS = ("random", "propensity")
@@ -46,14 +48,6 @@ def _control_seeds(seed: int) -> list[int]:
 
 def _timezone(question: Question) -> str:
     return question.known.timezone if question.known else ""
-
-
-class _Seen(NamedTuple):
-    """Whom a placement sees."""
-
-    subject: Subject
-    screened: Screened
-    standing: Standing
 
 
 class _Rendered(NamedTuple):
@@ -106,7 +100,7 @@ class Conclusion:
         self._subject = prepared.subject
         self._screened = self._screen(prepared.subject)
         self._standing = prepared.standing
-        self._aside: _Seen | None = None
+        self._aside: Seen | None = None
         self._candidates = 0
         self._failures: list[str] = []
         self._promised: list[Met] = []
@@ -117,7 +111,7 @@ class Conclusion:
 
     def decision(self) -> Decision:
         """All placements, in the order of the request."""
-        filled = tuple(self._fill(placement, slots) for placement, slots in self._question.placements)
+        filled = [self._fill(placement, slots) for placement, slots in self._question.placements]
         return Decision(
             self._mode,
             filled,
@@ -126,22 +120,20 @@ class Conclusion:
             self._question,
             self._models,
             self._limits,
-            self._question.assignment,
             self._contact,
             self._schedule,
             self._recorded(),
         )
 
     def _screen(self, subject: Subject) -> Screened:
-        judged = judge(self._plan, subject.known, subject.activation)
-        return screen(self._plan, judged, subject.situation, subject.second, subject.activation)
+        return screen(self._plan, judge(self._plan, subject), subject)
 
     def _fill(self, placement: PlacementPlan, slots: int) -> Filled:
         plan = self._plan
         seen = self._seen(placement)
         refused = self._denied(placement)
         if refused is not None:
-            return Filled(placement, (), refused, *seen)
+            return Filled(placement, seen, denied=refused)
         open_, barred = self._open(placement, seen.screened)
         self._candidates |= open_
         first = 0
@@ -153,13 +145,13 @@ class Conclusion:
             open_ &= reaching | first  # what is forced need not compete
         if not open_:
             quiet = self._schedule is not None and placement.channel in self._schedule.quiet
-            return Filled(placement, (), None, *seen, barred, quiet=quiet)
+            return Filled(placement, seen, barred, quiet=quiet)
         gate = self._gate(placement) if plan.contact.pooled else None
         contest = Contest(placement, slots, open_, first, self._exploration(placement), self._tiers(), gate)
         if not plan.dynamic:
             choices = fill(plan, seen.standing, contest, self._company, self._dice)
-            chosen = tuple([self._chosen(one, seen.standing) for one in choices])
-            filled = Filled(placement, chosen, None, *seen, barred, contest, choices)
+            chosen = [self._chosen(one, seen.standing) for one in choices]
+            filled = Filled(placement, seen, barred, chosen=chosen, contest=contest, choices=choices)
         else:
             filled = self._filled(placement, contest, seen, barred)
         if plan.contact.pooled:
@@ -170,19 +162,19 @@ class Conclusion:
         question = self._question
         return denied(self._plan, question.known, placement, reachable=question.reachable)
 
-    def _filled(self, placement: PlacementPlan, contest: Contest, seen: _Seen, barred: Barred) -> Filled:
+    def _filled(self, placement: PlacementPlan, contest: Contest, seen: Seen, barred: Barred) -> Filled:
         """The placement, with the contents of those rows that have a template."""
         contest, choices, contents, unrendered = self._rendered(contest, seen)
-        chosen = tuple(
+        chosen = [
             self._chosen(one, seen.standing, contents.get(one.row)) for one in choices if not unrendered >> one.row & 1
-        )
-        return Filled(placement, chosen, None, *seen, barred, contest, choices, unrendered=unrendered)
+        ]
+        return Filled(placement, seen, barred, chosen=chosen, contest=contest, choices=choices, unrendered=unrendered)
 
     def _tiers(self) -> tuple[int, ...]:
         """By lot or by propensity alone, priorities of the catalogue count for nothing."""
         return (self._plan.everything,) if self._control in _WITHOUT_TIERS else self._plan.tiers
 
-    def _rendered(self, contest: Contest, seen: _Seen) -> _Rendered:
+    def _rendered(self, contest: Contest, seen: Seen) -> _Rendered:
         """The slots filled, with the content of those rows that have a template.
 
         A row whose content cannot be rendered for this customer is left out, and the slots are filled without it. Where
@@ -198,9 +190,9 @@ class Conclusion:
             if not broken or contest.exploration.method != "none":
                 self._company = company
                 return _Rendered(contest, choices, contents, open_ & ~contest.open | broken)
-            contest = contest._replace(open=contest.open & ~broken, forced=contest.forced & ~broken)
+            contest = contest.without(broken)
 
-    def _broken(self, choices: Sequence[Choice], seen: _Seen, contents: dict[int, Content]) -> int:
+    def _broken(self, choices: Sequence[Choice], seen: Seen, contents: dict[int, Content]) -> int:
         """The rows whose content cannot be rendered, and the rest of their bundles, as a bit set; `contents` grows by
         those of all others.
         """
@@ -239,16 +231,16 @@ class Conclusion:
             open_ &= ~rows
         return open_, barred
 
-    def _seen(self, placement: PlacementPlan) -> _Seen:
+    def _seen(self, placement: PlacementPlan) -> Seen:
         """What is known for a placement: where the profile may not be used, nothing of the customer."""
         if placement.personal or self._subject.known is self._plan.nobody:
-            return _Seen(self._subject, self._screened, self._standing)
+            return Seen(self._subject, self._screened, self._standing)
         if self._aside is None:
-            nobody = subject_of(self._plan, None, self._subject.situation, self._now)
+            nobody = Subject(self._plan, None, self._subject.situation, self._now)
             standing = standings(self._plan, self._models, [nobody])[0]
             if self._control is not None:
                 standing = under(self._control, self._plan, standing, _control_seeds(self._question.seed)[1])
-            self._aside = _Seen(nobody, self._screen(nobody), standing)
+            self._aside = Seen(nobody, self._screen(nobody), standing)
         return self._aside
 
     def _policies(self, screened: Screened) -> int:

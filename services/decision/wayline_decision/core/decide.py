@@ -17,7 +17,8 @@ from wayline_decision.core.decision import (
 )
 from wayline_decision.core.plan import Plan
 from wayline_decision.core.score import Models
-from wayline_decision.core.standing import standings, subject_of
+from wayline_decision.core.standing import standings
+from wayline_decision.core.subject import Subject
 
 
 def decide(
@@ -39,16 +40,13 @@ def decide(
 def prepare(plan: Plan, models: Models, questions: Sequence[Question], times: Sequence[datetime]) -> list[Prepared]:
     """Score, each question at its own time; `conclude` does the rest, one after the other."""
     modes = [_personalisation(plan, question) for question in questions]
-    subjects = [
-        subject_of(
-            plan,
-            question.known if mode is Personalisation.FULL else None,
-            usable_situation(plan, question.known, question.reachable, question.situation),
-            now,
-        )
-        for question, mode, now in zip(questions, modes, times, strict=True)
-    ]
-    return [Prepared(*one) for one in zip(questions, modes, subjects, standings(plan, models, subjects), strict=True)]
+    subjects: list[Subject] = []
+    for at, question in enumerate(questions):
+        known = question.known if modes[at] is Personalisation.FULL else None
+        situation = usable_situation(plan, question.known, question.reachable, question.situation)
+        subjects.append(Subject(plan, known, situation, times[at]))
+    ranked = standings(plan, models, subjects)
+    return [Prepared(one, modes[at], subjects[at], ranked[at]) for at, one in enumerate(questions)]
 
 
 def conclude(plan: Plan, models: Models, prepared: Prepared, now: datetime, limits: Limits) -> Decision:

@@ -55,7 +55,7 @@ class RewardModel:
 
 
 class Evidence:
-    """First slots with what came of them: five numbers each, 40 bytes."""
+    """Slots, of every placement the first or of every placement the n-th, with what came of them: 40 bytes each."""
 
     def __init__(self) -> None:
         """None yet."""
@@ -63,7 +63,7 @@ class Evidence:
         self._columns = [array("d") for _ in range(5)]
         self._unsupported = 0
         self.without_probability = 0
-        """First slots that were left out, since the chance of their choice is not known."""
+        """Slots that were left out, since the chance of their choice is not known."""
 
     def add(
         self,
@@ -74,15 +74,17 @@ class Evidence:
         reward: float,
         target: Mapping[str, float],
     ) -> None:
-        """Add one first slot.
+        """Add one slot.
 
         Args:
             placement: its id.
             action: that was taken; SILENCE when it stayed empty.
-            probability: of that, and of all that the placements before it hold, by the policy that took it.
+            probability: of that, and of all that the slots before it hold, by the policy that took it.
             chance: the same under the other policy.
             reward: 0 to 1, in the order in which decisions were made.
-            target: action to its chance under the other policy, whatever the placements before hold; they sum to 1.
+            target: action to its chance under the other policy, whatever the slots before hold: they sum to 1. Or given
+                what those hold, times the weight of that (`chance` over `probability` of all before): they sum to 1 on
+                average. That makes the doubly robust estimate the sequential one of Jiang and Li (2016).
         """
         expected = sum(share * self._model.predict(placement, one) for one, share in target.items())
         row = (reward, probability, min(1.0, chance), self._model.predict(placement, action), expected)
@@ -92,7 +94,7 @@ class Evidence:
         self._unsupported += probability >= _CERTAIN > chance
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON: reward per first slot. None where there is nothing to estimate from."""
+        """For JSON: reward per slot. None where there is nothing to estimate from."""
         n = len(self._columns[0])
         counted = {
             "slots": n,

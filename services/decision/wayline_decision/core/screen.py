@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from datetime import datetime
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Final
 
 from wayline.catalog.rules import RuleSet
-from wayline_decision.core.known import Judged, Known, Situation
+from wayline_decision.core.known import Judged
 from wayline_decision.core.plan import Plan
+from wayline_decision.core.subject import Subject
 
 
-class Screened(NamedTuple):
+class Screened:
     """What passed, and what every condition gave."""
 
-    passed: int
-    parts: tuple[Judged, ...]
-    """In the order of the plan's conditions."""
+    __slots__ = ("parts", "passed")
+
+    def __init__(self, passed: int, parts: list[Judged]) -> None:
+        """Put together.
+
+        Args:
+            passed: the rows that met all conditions, as a bit set.
+            parts: in the order of the plan's conditions.
+        """
+        self.passed: Final = passed
+        self.parts: Final = parts
 
     @property
     def met(self) -> list[bool]:
@@ -34,53 +42,54 @@ class Screened(NamedTuple):
         return found
 
 
-def judge(plan: Plan, known: Known, activation: Callable[[], Any]) -> Judged:
+def judge(plan: Plan, subject: Subject) -> Judged:
     """What no request changes: worked out when it is first asked for, and kept with the view."""
-    judged = known.judged
+    judged = subject.known.judged
     if judged is None:
-        weights = plan.lasting_weights.evaluate(activation()).values if plan.lasting_weights.expressions else []
-        judged = known.judged = _judged(plan, plan.lasting, 0, activation)._replace(weights=weights)
+        lasting = plan.lasting_weights
+        weights = lasting.evaluate(subject.activation()).values if lasting.expressions else []
+        judged = subject.known.judged = _judged(plan, plan.lasting, 0, subject)._replace(weights=weights)
     return judged
 
 
-def screen(
-    plan: Plan, judged: Judged, situation: Situation, second: datetime, activation: Callable[[], Any]
-) -> Screened:
+def screen(plan: Plan, judged: Judged, subject: Subject) -> Screened:
     """Judge the rest. The cost grows with conditions, not with conditions times actions.
 
     Args:
         plan: the catalogue.
         judged: what the profile alone decides.
-        situation: the request's context.
-        second: the time, in whole seconds.
-        activation: all of it, for CEL.
+        subject: the customer and the situation.
     """
     first = len(plan.lasting.expressions)
     parts = [judged]
+    passed = judged.passed
     if plan.situational.expressions:
-        if situation.judged is None:
-            situation.judged = _judged(plan, plan.situational, first, activation)
-        parts.append(situation.judged)
+        situation = subject.situation
+        situational = situation.judged
+        if situational is None:
+            situational = situation.judged = _judged(plan, plan.situational, first, subject)
+        parts.append(situational)
+        passed &= situational.passed
         first += len(plan.situational.expressions)
     if plan.temporal.expressions:
         told = plan.clock.judged
-        if told is None or told[0] != second:
-            told = plan.clock.judged = (second, _judged(plan, plan.temporal, first, activation))
+        if told is None or told[0] != subject.second:
+            told = plan.clock.judged = (subject.second, _judged(plan, plan.temporal, first, subject))
         parts.append(told[1])
+        passed &= told[1].passed
         first += len(plan.temporal.expressions)
     if plan.momentary.expressions:
-        parts.append(_judged(plan, plan.momentary, first, activation))
-    passed = judged.passed
-    for part in parts[1:]:
-        passed &= part.passed
-    return Screened(passed, tuple(parts))
+        momentary = _judged(plan, plan.momentary, first, subject)
+        parts.append(momentary)
+        passed &= momentary.passed
+    return Screened(passed, parts)
 
 
-def _judged(plan: Plan, rules: RuleSet, first: int, activation: Callable[[], Any]) -> Judged:
+def _judged(plan: Plan, rules: RuleSet, first: int, subject: Subject) -> Judged:
     """How the conditions from number `first` on turn out."""
     if not rules.expressions:
         return Judged(plan.everything, [], {}, [])
-    evaluated = rules.evaluate(activation())
+    evaluated = rules.evaluate(subject.activation())
     passed = _keep(plan.everything, evaluated.values, plan.keeps[first : first + len(evaluated.values)])
     return Judged(passed, evaluated.values, evaluated.errors, [])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from math import exp, inf
-from typing import NamedTuple
+from typing import Final
 
 import numpy as np
 
@@ -22,14 +22,23 @@ GREEDY = Exploration()
 _GONE = -np.inf
 
 
-class Choice(NamedTuple):
+class Choice:
     """A row for the next slot."""
 
-    row: int
-    selection_probability: float | None
-    """The chance that it was to be this row, given the slots before; None: it was drawn by Thompson sampling."""
-    drawn: float | None = None
-    """The propensity that was drawn."""
+    __slots__ = ("drawn", "row", "selection_probability")
+
+    def __init__(self, row: int, selection_probability: float | None, drawn: float | None = None) -> None:
+        """Choose.
+
+        Args:
+            row: of the plan.
+            selection_probability: the chance that it was to be this row, given the slots before; None: it was drawn by
+                Thompson sampling.
+            drawn: the propensity that was drawn.
+        """
+        self.row: Final = row
+        self.selection_probability: Final = selection_probability
+        self.drawn: Final = drawn
 
 
 class Dice:
@@ -47,22 +56,49 @@ class Dice:
         return self._state
 
 
-class Contest(NamedTuple):
+class Contest:
     """One placement to fill."""
 
-    placement: PlacementPlan
-    slots: int
-    open: int
-    """The rows that may stand in it, as a bit set."""
-    forced: int
-    """Those of them that come first, as a bit set."""
-    exploration: Exploration
-    tiers: tuple[int, ...]
-    """Rows that come before those of the next tier, whatever the scores, as bit sets."""
-    gate: Callable[[Sequence[int]], int] | None = None
-    """The rows, as a bit set, that the contact policy no longer lets through once these rows are promised; None: what
-    is promised in one response makes no difference.
-    """
+    __slots__ = ("exploration", "forced", "gate", "open", "placement", "slots", "tiers")
+
+    def __init__(
+        self,
+        placement: PlacementPlan,
+        slots: int,
+        open_: int,
+        forced: int,
+        exploration: Exploration,
+        tiers: tuple[int, ...],
+        gate: Callable[[Sequence[int]], int] | None = None,
+    ) -> None:
+        """Put together.
+
+        Args:
+            placement: that is filled.
+            slots: how many, at most.
+            open_: the rows that may stand in it, as a bit set.
+            forced: those of them that come first, as a bit set.
+            exploration: among the others.
+            tiers: rows that come before those of the next tier, whatever the scores, as bit sets.
+            gate: the rows, as a bit set, that the contact policy no longer lets through once these rows are promised;
+                None: what is promised in one response makes no difference.
+        """
+        self.placement: Final = placement
+        self.slots: Final = slots
+        self.open: Final = open_
+        self.forced: Final = forced
+        self.exploration: Final = exploration
+        self.tiers: Final = tiers
+        self.gate: Final = gate
+
+    def greedy(self) -> Contest:
+        """The same without exploration."""
+        return Contest(self.placement, self.slots, self.open, self.forced, GREEDY, self.tiers, self.gate)
+
+    def without(self, rows: int) -> Contest:
+        """The same without some rows, a bit set."""
+        open_, forced = self.open & ~rows, self.forced & ~rows
+        return Contest(self.placement, self.slots, open_, forced, self.exploration, self.tiers, self.gate)
 
 
 def fill(plan: Plan, standing: Standing, contest: Contest, company: Company, dice: Dice) -> list[Choice]:
@@ -74,7 +110,7 @@ def fill(plan: Plan, standing: Standing, contest: Contest, company: Company, dic
     """
     chosen: list[Choice] = []
     if contest.forced:
-        certain = contest._replace(exploration=GREEDY)
+        certain = contest.greedy()
         for tier in contest.tiers:
             _fill_from(plan, standing, certain, contest.forced & tier, company, dice, chosen)
     rest = contest.open & ~contest.forced
@@ -191,21 +227,20 @@ def _by_contest(
 
 def _winners(race: Race, duel: Duel, noise: Floats, company: Company) -> list[Choice]:
     """Slot by slot, who has the least of 1 / priority; see `Duel`, and `explore.thompson` for the same on arrays."""
-    normals = iter(noise.tolist())
+    rows, actions = race.rows, race.actions
+    spread, shifted, inverse = duel.spread, duel.shifted, duel.inverse
+    normals: list[float] = noise.tolist()
+    left = list(range(len(rows)))
     picks: list[Choice] = []
-    taken: list[int] = []
-    for _ in range(len(noise) // len(race.rows)):
-        costs = [
-            inverse + exp(spread * z - shifted)
-            for spread, shifted, inverse, z in zip(duel.spread, duel.shifted, duel.inverse, normals, strict=False)
-        ]
-        for other in taken:
-            costs[other] = inf
-        least = min(costs)
-        at = costs.index(least)
-        taken.append(at)
-        company.join(race.actions[at])
-        picks.append(Choice(race.rows[at], None, duel.inverse[at] / least))
+    for first in range(0, len(normals), len(rows)):
+        winner, least = left[0], inf
+        for at in left:
+            cost = inverse[at] + exp(spread[at] * normals[first + at] - shifted[at])
+            if cost < least:
+                winner, least = at, cost
+        left.remove(winner)
+        company.join(actions[winner])
+        picks.append(Choice(rows[winner], None, inverse[winner] / least))
     return picks
 
 

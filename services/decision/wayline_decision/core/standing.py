@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
-from functools import partial
-from typing import Any, NamedTuple, cast
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wayline_decision.core.arbitrate import context_weights, order_of, priorities, smoothed
-from wayline_decision.core.known import Known, Situation, Standing
+from wayline_decision.core.known import Standing
 from wayline_decision.core.plan import Floats, Plan
 from wayline_decision.core.score import (
     MAX_KEPT_SCORES,
@@ -24,31 +22,10 @@ from wayline_decision.core.score import (
     probabilities,
 )
 from wayline_decision.core.screen import judge
+from wayline_decision.core.subject import Subject
 
 _NONE: tuple[int, None] = (0, None)
 _NO_SOURCES: Mapping[int, str] = {}
-
-
-class Subject(NamedTuple):
-    """Whom rules and models see: a customer, or `Plan.nobody`."""
-
-    known: Known
-    situation: Situation
-    activation: Callable[[], Any]
-    """All that rules see; they know the time in whole seconds."""
-    now: datetime
-    """As models see it."""
-    second: datetime
-    """The same in whole seconds, as rules know it."""
-
-
-def subject_of(plan: Plan, known: Known | None, situation: Situation, now: datetime) -> Subject:
-    """A customer, or nobody."""
-    seen = known or plan.nobody
-    # Rules know the time in whole seconds: those on the time alone are judged once for all requests of a second.
-    second = now.replace(microsecond=0)
-    activation = partial(plan.rule_compiler.activation, seen.facts, situation.context, second)
-    return Subject(seen, situation, activation, now, second)
 
 
 def standings(plan: Plan, models: Models, subjects: Sequence[Subject]) -> list[Standing]:
@@ -93,7 +70,7 @@ def _stand_by(plan: Plan, models: Models, subjects: Sequence[Subject], scored: S
 
 
 def _weights(plan: Plan, subject: Subject) -> Floats:
-    lasting = judge(plan, subject.known, subject.activation).weights
+    lasting = judge(plan, subject).weights
     if plan.momentary_weights.expressions:
         return context_weights(plan, lasting + plan.momentary_weights.evaluate(subject.activation()).values)
     return context_weights(plan, lasting)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from wayline.catalog.contact import DECISION_EVENT
 from wayline.catalog.identifiers import rules_of
 from wayline.catalog.model import Catalog
 from wayline.identifiers import IdentityRules, is_usable, usable_identifiers
@@ -99,6 +100,8 @@ class Judge:
 
     def _may_be_kept(self, event: Event, rules: Rules) -> bool:
         """Whether an event that breaks the rules may be a dead letter: whoever may not be stored is not stored so."""
+        if event.name == DECISION_EVENT:  # whom it names is read from its properties alone: its ids may be anybody's
+            return False
         if rules.consent.judge(event).outcome is not Outcome.PASS:
             return False
         return not len(self._suppressed) or not suppression_gate.names_suppressed(

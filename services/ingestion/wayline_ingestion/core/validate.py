@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from wayline.catalog.contact import DECISION_EVENT
 from wayline.v1 import events_pb2
 from wayline.v1.events_pb2 import Event
 from wayline.v1.ingestion_pb2 import Rejection
@@ -100,6 +101,8 @@ def _check_names(event: Event) -> None:
         _check_id(event.group_id, "group_id")
     if len(name) > MAX_NAME_CHARACTERS:
         refuse_long("name", MAX_NAME_CHARACTERS)
+    if name == DECISION_EVENT:  # of any type: whom it is about is read from its properties
+        refuse("reserved", "name", f"expected another name; '{DECISION_EVENT}' is the decision service's own")
     if kind == events_pb2.EVENT_TYPE_TRACK and not name:
         refuse("missing", "name", "expected the name of what the customer did; a track event needs one")
     if kind == events_pb2.EVENT_TYPE_ALIAS and not event.previous_id:

@@ -22,9 +22,10 @@ def bucket_at(buckets: Any, index: int, kept: int) -> Any:
     """
     if not buckets:
         return buckets.add(index=index)
-    newest = buckets[-1].index
+    last = buckets[-1]
+    newest: int = last.index
     if newest == index:  # nearly always
-        return buckets[-1]
+        return last
     if index > newest:
         added = buckets.add(index=index)
         while buckets[0].index < index - kept:

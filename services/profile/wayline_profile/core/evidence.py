@@ -7,9 +7,11 @@ reason: see `exact`.
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from abc import ABCMeta, abstractmethod
+from typing import Any
 
-from wayline.v1 import events_pb2, profile_pb2
+from wayline.v1 import profile_pb2
+from wayline_profile.core.properties import Occurrence
 
 State = profile_pb2.TraitState
 
@@ -19,14 +21,19 @@ Valued = tuple[Any, int]
 never. A plain pair, since more of these are made for each event than of anything else."""
 
 
-class Folder(Protocol):
-    """One declared trait."""
+class Folder(metaclass=ABCMeta):
+    """One declared trait. A class to inherit from and no protocol: once compiled, its calls are cheaper."""
 
-    def fold(self, state: State, event: events_pb2.Event, timestamp_ms: int) -> None:
+    __slots__ = ()
+
+    @abstractmethod
+    def fold(self, state: State, occurrence: Occurrence) -> None:
         """Take up an event of the declared names, in place. An event without the property leaves the state alone."""
 
+    @abstractmethod
     def merge(self, state: State, other: State) -> None:
         """Take up another customer's state for the same trait, in place."""
 
+    @abstractmethod
     def value(self, state: State, now_ms: int) -> Valued:
         """The value as of `now_ms`."""

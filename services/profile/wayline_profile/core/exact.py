@@ -9,23 +9,30 @@ J. R. Shewchuk, Adaptive Precision Floating-Point Arithmetic, 1997.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import fsum
+from math import floor, fsum
 
 from wayline.v1 import profile_pb2
 
 Summed = profile_pb2.Total | profile_pb2.Bucket
+DECIMALS = 9
+"""Of what is rounded."""
+_UNITS = 1e9
+_LARGEST = 1e12
 
 
 def add(cell: Summed, number: float) -> None:
     """Add a number to the sum of a cell, in place."""
-    held = cell.sum
+    held: float = cell.sum
     total = held + number
     part = total - held
     lost = (held - (total - part)) + (number - part)
-    if lost or cell.rest:
-        _set(cell, [held, *cell.rest, number])
-    else:  # always with whole numbers
-        cell.sum = total
+    rest = cell.rest
+    if rest:
+        _set(cell, [held, *rest, number])
+        return
+    cell.sum = total
+    if lost:  # never with whole numbers
+        rest.append(lost)
 
 
 def unite(cell: Summed, other: Summed) -> None:
@@ -41,6 +48,20 @@ def total_of(cells: Sequence[Summed]) -> float:
     for cell in cells:
         parts += cell.rest
     return fsum(parts)
+
+
+def rounded(number: float) -> float:
+    """`round(number, DECIMALS)`, which goes by way of text, in a fraction of the time.
+
+    The product is off by far less than a hundredth up to `_LARGEST`. So away from the middle between two whole numbers
+    the nearest is known, and a quotient of whole numbers is the float nearest to it, which is what `round` gives.
+    """
+    units = number * _UNITS
+    if 0.0 < units < _LARGEST:
+        nearest = floor(units + 0.5)
+        if abs(units - nearest) < 0.49:
+            return nearest / _UNITS
+    return round(number, DECIMALS)
 
 
 def _set(cell: Summed, parts: list[float]) -> None:

@@ -16,11 +16,12 @@ from wayline_profile.core.contacts import fold_contacts, outcomes_by_event, unit
 from wayline_profile.core.evidence import Folder
 from wayline_profile.core.fingerprints import contacts_key, state_key
 from wayline_profile.core.folders import folder_of
-from wayline_profile.core.properties import text_of, text_of_default
+from wayline_profile.core.properties import Occurrence, text_of_default
 from wayline_profile.core.statements import fold_restriction, fold_statements, merge_statements
 
 Event = events_pb2.Event
 Profile = profile_pb2.Profile
+_TRACK, _PAGE, _SCREEN = events_pb2.EVENT_TYPE_TRACK, events_pb2.EVENT_TYPE_PAGE, events_pb2.EVENT_TYPE_SCREEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +33,9 @@ class Subscription:
     folder: Folder
     where: Mapping[str, Default]
 
-    def wants(self, event: Event) -> bool:
+    def wants(self, occurrence: Occurrence) -> bool:
         """Whether the event's properties have the declared values."""
-        return all(text_of(event, name) == text_of_default(value) for name, value in self.where.items())
+        return all(occurrence.text(name) == text_of_default(value) for name, value in self.where.items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +57,12 @@ class Definitions:
 
     def subscriptions(self, event: Event) -> tuple[Subscription, ...]:
         """Who wants the event."""
-        if event.type == events_pb2.EVENT_TYPE_TRACK:
+        kind = event.type
+        if kind == _TRACK:
             return self.tracks.get(event.name, ())
-        if event.type == events_pb2.EVENT_TYPE_PAGE:
+        if kind == _PAGE:
             return self.pages
-        if event.type == events_pb2.EVENT_TYPE_SCREEN:
-            return self.screens
-        return ()
+        return self.screens if kind == _SCREEN else ()
 
 
 def definitions_of(catalog: Catalog) -> Definitions:
@@ -96,31 +96,39 @@ def fold(profile: Profile, event: Event, definitions: Definitions) -> Profile:
     """
     after = Profile()
     after.CopyFrom(profile)
-    fold_into(after, event, definitions)
+    fold_into(after, event, timestamp_ms(event), definitions)
     return after
 
 
-def fold_into(profile: Profile, event: Event, definitions: Definitions) -> None:
-    """`fold`, in place: for the projector, whose profiles are fresh from the store and nobody else's."""
-    at_ms = timestamp_ms(event)
+def fold_into(profile: Profile, event: Event, at_ms: int, definitions: Definitions) -> None:
+    """`fold`, in place: for the projector, whose profiles are fresh from the store and nobody else's. `at_ms`: see
+    `timestamp_ms`.
+    """
     if event.type == events_pb2.EVENT_TYPE_RESTRICTION:
         fold_restriction(profile, event, at_ms)
         return
     profile.event_count += 1
-    profile.last_seen_ms = max(profile.last_seen_ms, at_ms)
-    profile.first_seen_ms = min(profile.first_seen_ms or at_ms, at_ms)
+    if at_ms > profile.last_seen_ms:
+        profile.last_seen_ms = at_ms
+    first_seen_ms = profile.first_seen_ms
+    if not first_seen_ms or at_ms < first_seen_ms:
+        profile.first_seen_ms = at_ms
     fold_statements(profile, event, at_ms, definitions.identity)
     fold_evidence(profile, event, definitions, at_ms)
 
 
 def fold_evidence(profile: Profile, event: Event, definitions: Definitions, at_ms: int) -> None:
     """The part of the fold that the catalogue decides on: contacts and the states of traits, in place."""
-    if event.type == events_pb2.EVENT_TYPE_TRACK and event.name in definitions.outcomes:
-        fold_contacts(profile.contacts, event, definitions.outcomes[event.name], at_ms)
-    states = profile.states
-    for subscription in definitions.subscriptions(event):
-        if not subscription.where or subscription.wants(event):
-            subscription.folder.fold(states[subscription.state], event, at_ms)
+    outcome = definitions.outcomes.get(event.name)
+    if outcome is not None and event.type == _TRACK:
+        fold_contacts(profile.contacts, event, outcome, at_ms)
+    subscriptions = definitions.subscriptions(event)
+    if not subscriptions:
+        return
+    states, occurrence = profile.states, Occurrence(event, at_ms)
+    for subscription in subscriptions:
+        if not subscription.where or subscription.wants(occurrence):
+            subscription.folder.fold(states[subscription.state], occurrence)
 
 
 def merge(profile: Profile, other: Profile, definitions: Definitions) -> Profile:

@@ -20,12 +20,16 @@ from wayline_profile.core.strands import Source, holds
 
 Event = events_pb2.Event
 Profile = profile_pb2.Profile
+_RULING, _ERASURE = events_pb2.EVENT_TYPE_RULING, events_pb2.EVENT_TYPE_ERASURE
+_RESTRICTION, _ALIAS = events_pb2.EVENT_TYPE_RESTRICTION, events_pb2.EVENT_TYPE_ALIAS
 
 
 @dataclass(slots=True)
 class Filing:
     """Where an event belongs."""
 
+    type: int
+    """The event's: it is asked for often, and of a message it takes longer."""
     keys: list[bytes]
     """All that it names. Under the first it is filed; a link is one of the first with each other. Of a ruling, both
     ends. Empty: it belongs to nobody."""
@@ -49,6 +53,8 @@ class Loaded:
     """Of profiles of several strands: those that may change."""
     cluster_of: dict[bytes, bytes] = field(default_factory=dict)
     clusters: dict[bytes, Cluster] = field(default_factory=dict)
+    known: set[bytes] = field(default_factory=set)
+    """Identity keys under which events were filed, of customers of whom more than a key is known."""
     seen: set[str] = field(default_factory=set)
     suppressed: dict[bytes, bytes] = field(default_factory=dict)
     """Of the keys that the batch names, those that are barred; see `erasure.Bars`."""
@@ -70,17 +76,19 @@ class Loaded:
 
 def filing_of(event: Event, rules: IdentityRules) -> Filing:
     """Where an event belongs, under the catalogue's rules."""
-    if event.type == events_pb2.EVENT_TYPE_RULING:
-        return Filing([event.ruling.one, event.ruling.other], [], settled=False)
-    if event.type == events_pb2.EVENT_TYPE_ERASURE:
-        return Filing(list(event.erasure.identity_keys), [], settled=False)
-    if event.type == events_pb2.EVENT_TYPE_RESTRICTION:
-        return Filing([event.restriction.identity_key], [])
+    kind: int = event.type
+    if kind == _RULING:
+        return Filing(kind, [event.ruling.one, event.ruling.other], [], settled=False)
+    if kind == _ERASURE:
+        return Filing(kind, list(event.erasure.identity_keys), [], settled=False)
+    if kind == _RESTRICTION:
+        return Filing(kind, [event.restriction.identity_key], [])
     pairs = usable_identifiers(event, rules)
+    keys = [identity_key(name, value) for name, value in pairs]
     if len(pairs) < 2 or not links(event):
-        return Filing([identity_key(*pair) for pair in pairs], pairs)
-    link = Link(timestamp_ms(event), event.message_id, event.type == events_pb2.EVENT_TYPE_ALIAS)
-    return Filing([identity_key(*pair) for pair in pairs], pairs, link, settled=False)
+        return Filing(kind, keys, pairs)
+    link = Link(timestamp_ms(event), event.message_id, kind == _ALIAS)
+    return Filing(kind, keys, pairs, link, settled=False)
 
 
 def load(store: Source, events: Sequence[Event], definitions: Definitions) -> Loaded:
@@ -92,7 +100,8 @@ def load(store: Source, events: Sequence[Event], definitions: Definitions) -> Lo
     linking = _keys(_unsettled(loaded))
     loaded.identities = store.resolve(filed | linking)
     _load_profiles(store, loaded, filed)
-    firsts = {key for key in filed if not loaded.has_strand(key) or not loaded.has_name(key)}
+    loaded.known = {key for key in filed if loaded.has_strand(key) and loaded.has_name(key)}
+    firsts = filed - loaded.known
     loaded.cluster_of = store.records(CLUSTER_OF, sorted(firsts | linking))
     clusters = store.records(CLUSTER, sorted(set(loaded.cluster_of.values()))) if loaded.cluster_of else {}
     loaded.clusters = {key: decode(data) for key, data in clusters.items()}

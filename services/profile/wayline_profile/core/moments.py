@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from wayline.catalog.fields import Default
-from wayline.v1 import events_pb2
-from wayline_profile.core.evidence import State, Valued
-from wayline_profile.core.properties import typed
+from wayline_profile.core.evidence import Folder, State, Valued
+from wayline_profile.core.properties import Occurrence, typed
 
 
 @dataclass(frozen=True, slots=True)
-class MomentFolder:
+class MomentFolder(Folder):
     """The first or last value, by the event's own time; the message id breaks ties."""
 
     property_name: str
@@ -19,14 +18,16 @@ class MomentFolder:
     type: str
     default: Default | None
 
-    def fold(self, state: State, event: events_pb2.Event, timestamp_ms: int) -> None:
+    def fold(self, state: State, occurrence: Occurrence) -> None:
         """Keep the earlier, or the later."""
-        value = event.properties.fields.get(self.property_name)
-        if value is not None and self._precedes(state, timestamp_ms, event.message_id):
+        if self.property_name not in occurrence.properties:
+            return
+        timestamp_ms, message_id = occurrence.timestamp_ms, occurrence.message_id
+        if self._precedes(state, timestamp_ms, message_id):
             moment = state.moment
-            moment.value.CopyFrom(value)
+            moment.value.CopyFrom(occurrence.properties[self.property_name])
             moment.timestamp_ms = timestamp_ms
-            moment.message_id = event.message_id
+            moment.message_id = message_id
 
     def merge(self, state: State, other: State) -> None:
         """Keep the earlier, or the later."""
@@ -46,13 +47,14 @@ class MomentFolder:
 
 
 @dataclass(frozen=True, slots=True)
-class RecencyFolder:
+class RecencyFolder(Folder):
     """Whole units since the last event. An event that is yet to come, by its own time, was just now."""
 
     unit_ms: int
 
-    def fold(self, state: State, event: events_pb2.Event, timestamp_ms: int) -> None:  # noqa: ARG002
+    def fold(self, state: State, occurrence: Occurrence) -> None:
         """Keep the later time."""
+        timestamp_ms = occurrence.timestamp_ms
         if not state.HasField("latest_ms") or timestamp_ms > state.latest_ms:
             state.latest_ms = timestamp_ms
 

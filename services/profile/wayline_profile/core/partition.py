@@ -43,11 +43,14 @@ class Partition:
         """What was filed under some identifiers is erased. Of their profiles the other strands stay, until `divide`."""
         self._former.update(profile.profile_id for profile in self.profiles_of(keys))
         for key in keys:
+            self._loaded.known.discard(key)
             self._identities.pop(key, None)
             self._strands.pop(key, None)
 
     def begin(self, key: bytes, pair: Pair | None) -> bool:
         """An event is filed under an identifier; whether it is the first, or the first to name it."""
+        if key in self._loaded.known:  # nearly always
+            return False
         held = self._loaded.profile_of(key) if self._loaded.has_strand(key) else None
         if held is None and self.unlinked(key):
             return False

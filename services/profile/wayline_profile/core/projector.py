@@ -6,15 +6,12 @@ first what it says of who is who, then what it says of each.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from wayline.identifiers import Pair
 from wayline.identity import foremost, identity_key
 from wayline.v1 import events_pb2, profile_pb2
-from wayline_profile.core.changes import Commit as Commit
-from wayline_profile.core.changes import Read as Read
-from wayline_profile.core.changes import RecordKey as RecordKey
-from wayline_profile.core.changes import TimelineRow as TimelineRow
+from wayline_profile.core.changes import Commit, Read, TimelineRow
 from wayline_profile.core.clusters import Link, Ruling, ends_of
 from wayline_profile.core.erasure import Bars, discard, erase, outlives
 from wayline_profile.core.fold import Definitions, fold_into, timestamp_ms
@@ -44,14 +41,14 @@ class Projector:
 
     def project(self, batch: Sequence[Read]) -> Commit:
         """Fold the batch, whose events were loaded. The caller says in the commit how far was read."""
-        fresh = list(self._fresh(batch))
-        for read, _ in fresh:
-            if read.event.type == _ERASURE:
+        fresh = self._fresh(batch)
+        for read, filing in fresh:
+            if filing.type == _ERASURE:
                 self._bars.add(read.event, self.commit)
         taken = [(read, filing) for read, filing in fresh if self._is_let_in(read, filing)]
         # What was erased, is; who comes again is somebody new.
-        for read, _ in taken:
-            if read.event.type == _ERASURE:
+        for read, filing in taken:
+            if filing.type == _ERASURE:
                 self._erase(read)
         for read, filing in taken:
             if filing.link and not self._erased.isdisjoint(filing.keys):
@@ -63,18 +60,21 @@ class Projector:
         self._partition.write_strands()
         return self.commit
 
-    def _fresh(self, batch: Sequence[Read]) -> Iterator[tuple[Read, Filing]]:
+    def _fresh(self, batch: Sequence[Read]) -> list[tuple[Read, Filing]]:
+        fresh, seen = [], self._loaded.seen
         for read, filing in zip(batch, self._loaded.filings, strict=True):
-            if read.event.message_id in self._loaded.seen:
+            message_id = read.event.message_id
+            if message_id in seen:
                 self.commit.duplicates += 1
             elif not filing.keys:
                 self.commit.poison += 1
             else:
-                self._loaded.seen.add(read.event.message_id)
-                yield read, filing
+                seen.add(message_id)
+                fresh.append((read, filing))
+        return fresh
 
     def _is_let_in(self, read: Read, filing: Filing) -> bool:
-        if read.event.type == _ERASURE or not self._bars.bars(filing.keys, read.event):
+        if filing.type == _ERASURE or not self._bars.bars(filing.keys, read.event):
             return True
         discard(read, self.commit)
         return False
@@ -95,9 +95,9 @@ class Projector:
 
     def _relate(self, event: events_pb2.Event, filing: Filing) -> None:
         """What an event says of who is who."""
-        if event.type == _ERASURE:
+        if filing.type == _ERASURE:
             return
-        if event.type == _RULING:
+        if filing.type == _RULING:
             self._rule(event)
             return
         first = filing.keys[0]
@@ -149,14 +149,15 @@ class Projector:
         self._partition.divide(groups)
 
     def _fold(self, read: Read, filing: Filing) -> None:
-        event, key = read.event, filing.keys[0]
-        received = event.received_at
-        self.commit.message_ids[event.message_id] = received.seconds * 1_000 + received.nanos // 1_000_000
+        event, key, kind = read.event, filing.keys[0], filing.type
+        message_id, received = event.message_id, event.received_at
+        self.commit.message_ids[message_id] = received.seconds * 1_000 + received.nanos // 1_000_000
         self.commit.folded += 1
-        if event.type in (_RULING, _ERASURE):
+        if kind in (_RULING, _ERASURE):
             return
+        at_ms = timestamp_ms(event)
         for profile in self._partition.holders(key):
-            fold_into(profile, event, self._definitions)
-        if event.type != _RESTRICTION:
-            row = TimelineRow(key, timestamp_ms(event), event.message_id, read.partition, read.sequence, read.data)
+            fold_into(profile, event, at_ms, self._definitions)
+        if kind != _RESTRICTION:
+            row = TimelineRow(key, at_ms, message_id, read.partition, read.sequence, read.data)
             self.commit.timeline.append(row)

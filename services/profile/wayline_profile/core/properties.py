@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from google.protobuf import struct_pb2
@@ -14,36 +15,42 @@ MAX_CHARACTERS = 256
 _LARGEST = 1e100
 
 
-def text_of(event: events_pb2.Event, name: str) -> str | None:
-    """A property as text; None when it is missing, empty, or neither text, number nor boolean."""
-    value = event.properties.fields.get(name)
-    if value is None:
-        return None
-    match value.WhichOneof("kind"):
-        case "string_value":
-            return value.string_value[:MAX_CHARACTERS] or None
-        case "number_value":
-            return repr(value.number_value)
-        case "bool_value":
-            return str(value.bool_value).lower()
-        case _:
+class Occurrence:
+    """One event, as traits read it: many traits want the same event, and its parts are taken out of it once."""
+
+    __slots__ = ("message_id", "name", "properties", "timestamp_ms")
+
+    def __init__(self, event: events_pb2.Event, timestamp_ms: int) -> None:
+        """Take it apart. `timestamp_ms`: see `fold.timestamp_ms`."""
+        self.name: str = event.name
+        self.message_id: str = event.message_id
+        self.timestamp_ms = timestamp_ms
+        self.properties: Mapping[str, struct_pb2.Value] = event.properties.fields
+
+    def text(self, name: str) -> str | None:
+        """A property as text; None when it is missing, empty, or neither text, number nor boolean."""
+        if name not in self.properties:
             return None
+        value = self.properties[name]
+        if text := value.string_value:  # nearly always
+            return text if len(text) <= MAX_CHARACTERS else text[:MAX_CHARACTERS]
+        if value.HasField("number_value"):
+            return repr(value.number_value)
+        return str(value.bool_value).lower() if value.HasField("bool_value") else None
+
+    def number(self, name: str) -> float | None:
+        """A numeric property; None when it is missing, no number, or beyond 1e100 either way."""
+        if name not in self.properties or not self.properties[name].HasField("number_value"):
+            return None
+        number = self.properties[name].number_value + 0.0  # so that there is one zero only: -0.0 would make other bytes
+        return number if -_LARGEST <= number <= _LARGEST else None
 
 
 def text_of_default(value: Default) -> str:
-    """What a catalogue gives as the value of a property, as `text_of` would give it."""
+    """What a catalogue gives as the value of a property, as `Occurrence.text` would give it."""
     if isinstance(value, bool):
         return str(value).lower()
     return repr(float(value)) if isinstance(value, int | float) else value
-
-
-def number_of(event: events_pb2.Event, name: str) -> float | None:
-    """A numeric property; None when it is missing, no number, or beyond 1e100 either way."""
-    value = event.properties.fields.get(name)
-    if value is None or not value.HasField("number_value"):
-        return None
-    number = value.number_value + 0.0  # so that there is one zero only: -0.0 would make other bytes
-    return number if -_LARGEST <= number <= _LARGEST else None
 
 
 def typed(value: struct_pb2.Value, type_name: str, default: Default | None) -> Any:

@@ -4,42 +4,43 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from wayline.v1 import events_pb2, profile_pb2
+from wayline.v1 import profile_pb2
 from wayline_profile.core.buckets import bucket_at, index_of
-from wayline_profile.core.evidence import State, Valued
+from wayline_profile.core.evidence import Folder, State, Valued
+from wayline_profile.core.properties import Occurrence
 from wayline_profile.core.tallies import Tally
 
 BUCKETS_PER_WINDOW = 48
 
 
 @dataclass(frozen=True, slots=True)
-class EverFolder:
+class EverFolder(Folder):
     """One cell for all time."""
 
     tally: Tally
-    field: str
+    cell: str
     """The cell's name in the state."""
 
-    def fold(self, state: State, event: events_pb2.Event, timestamp_ms: int) -> None:  # noqa: ARG002
+    def fold(self, state: State, occurrence: Occurrence) -> None:
         """Take it into the cell."""
-        taken = self.tally.read(event)
+        taken = self.tally.read(occurrence)
         if taken is not None:
-            self.tally.add(getattr(state, self.field), taken)
+            self.tally.add(getattr(state, self.cell), taken)
 
     def merge(self, state: State, other: State) -> None:
         """Unite the cells."""
-        if other.HasField(self.field):
-            self.tally.merge(getattr(state, self.field), getattr(other, self.field))
+        if other.HasField(self.cell):
+            self.tally.merge(getattr(state, self.cell), getattr(other, self.cell))
 
     def value(self, state: State, now_ms: int) -> Valued:  # noqa: ARG002
         """What the tally says."""
-        return self.tally.alone(getattr(state, self.field)), 0
+        return self.tally.alone(getattr(state, self.cell)), 0
 
 
 @dataclass(frozen=True, slots=True)
-class WindowFolder:
+class WindowFolder(Folder):
     """A rolling window of `BUCKETS_PER_WINDOW` buckets, by the events' own time.
 
     The oldest bucket counts whole until all of it has left, so a value is exact or includes up to one forty-eighth of
@@ -48,17 +49,18 @@ class WindowFolder:
 
     tally: Tally
     window_ms: int
+    width_ms: int = field(init=False)
+    """The width of a bucket."""
 
-    @property
-    def width_ms(self) -> int:
-        """The width of a bucket."""
-        return -(-self.window_ms // BUCKETS_PER_WINDOW)
+    def __post_init__(self) -> None:
+        """Work out the width."""
+        object.__setattr__(self, "width_ms", -(-self.window_ms // BUCKETS_PER_WINDOW))
 
-    def fold(self, state: State, event: events_pb2.Event, timestamp_ms: int) -> None:
+    def fold(self, state: State, occurrence: Occurrence) -> None:
         """Take it into the bucket of the event's own time."""
-        taken = self.tally.read(event)
+        taken = self.tally.read(occurrence)
         if taken is not None:
-            bucket = bucket_at(state.buckets.buckets, timestamp_ms // self.width_ms, BUCKETS_PER_WINDOW)
+            bucket = bucket_at(state.buckets.buckets, occurrence.timestamp_ms // self.width_ms, BUCKETS_PER_WINDOW)
             if bucket is not None:
                 self.tally.add(bucket, taken)
 
@@ -75,11 +77,16 @@ class WindowFolder:
         width_ms = self.width_ms
         # In whole numbers: (index + 1) * width > now - window.
         first = (now_ms - self.window_ms) // width_ms
-        if not buckets or buckets[-1].index < first:
+        number = len(buckets)
+        if not number:
             return self.tally.value(()), 0
         oldest = buckets[0]
-        if oldest.index < first:
+        index = oldest.index
+        if index < first:
+            if number == 1 or buckets[-1].index < first:
+                return self.tally.value(()), 0
             buckets = buckets[bisect_left(buckets, first, key=index_of) :]
-            oldest = buckets[0]
-        value = self.tally.alone(oldest) if len(buckets) == 1 else self.tally.value(buckets)
-        return value, (oldest.index + 1) * width_ms + self.window_ms
+            number, oldest = len(buckets), buckets[0]
+            index = oldest.index
+        value = self.tally.alone(oldest) if number == 1 else self.tally.value(buckets)
+        return value, (index + 1) * width_ms + self.window_ms

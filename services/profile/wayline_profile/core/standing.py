@@ -48,9 +48,9 @@ def place_of(profile: profile_pb2.Profile, evaluated: Evaluated, reading: Readin
     """Where a profile belongs. Whoever's processing is restricted belongs nowhere, and is 'unknown'."""
     if profile.restricted.holds:
         return Place(frozenset(), UNKNOWN if reading.staged else "", 0)
-    traits = evaluated.traits
-    members = frozenset(name for name in reading.audiences if getattr(traits, name))
-    return Place(members, getattr(traits, STAGE) if reading.staged else "", evaluated.due_ms)
+    given = evaluated.given
+    members = frozenset([name for name in reading.audiences if given.get(name)])
+    return Place(members, getattr(evaluated.traits, STAGE) if reading.staged else "", evaluated.due_ms)
 
 
 def judge(

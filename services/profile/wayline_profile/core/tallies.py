@@ -5,15 +5,15 @@ The messages for both have the same fields, so a tally does not know which of th
 
 from __future__ import annotations
 
+from abc import ABCMeta, abstractmethod
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
-from wayline.v1 import events_pb2
 from wayline_profile.core import exact
 from wayline_profile.core.limits import keep_smallest
-from wayline_profile.core.properties import number_of, text_of
+from wayline_profile.core.properties import Occurrence
 
 MAX_VALUES = 1_000
 """At the limit the smallest values are kept. So it does not matter in which order they came, and what is kept of a
@@ -23,30 +23,37 @@ Cell = Any
 """A message of the contract: Total, ValueSet, Extreme, ValueCounts or Bucket."""
 
 
-class Tally(Protocol):
-    """One way to tally."""
+class Tally(metaclass=ABCMeta):
+    """One way to tally. A class to inherit from, as `Folder` is."""
 
-    def read(self, event: events_pb2.Event) -> Any:
+    __slots__ = ()
+
+    @abstractmethod
+    def read(self, occurrence: Occurrence) -> Any:
         """What the event adds; None when it has nothing to add."""
 
+    @abstractmethod
     def add(self, cell: Cell, taken: Any) -> None:
         """Take up what `read` gave, in place."""
 
+    @abstractmethod
     def merge(self, cell: Cell, other: Cell) -> None:
         """Take up another cell, in place."""
 
+    @abstractmethod
     def value(self, cells: Sequence[Cell]) -> Any:
         """The value over all cells; None when it has none without evidence."""
 
+    @abstractmethod
     def alone(self, cell: Cell) -> Any:
         """The value over one cell, which is what is asked for most often."""
 
 
 @dataclass(frozen=True, slots=True)
-class Count:
+class Count(Tally):
     """How many events."""
 
-    def read(self, event: events_pb2.Event) -> Any:  # noqa: ARG002
+    def read(self, occurrence: Occurrence) -> Any:  # noqa: ARG002
         """Every event counts."""
         return 1
 
@@ -60,7 +67,7 @@ class Count:
 
     def value(self, cells: Sequence[Cell]) -> Any:
         """The number."""
-        return sum(cell.count for cell in cells)
+        return _count_of(cells)
 
     def alone(self, cell: Cell) -> Any:
         """The number."""
@@ -68,14 +75,14 @@ class Count:
 
 
 @dataclass(frozen=True, slots=True)
-class Sum:
+class Sum(Tally):
     """The sum of a numeric property."""
 
     property_name: str
 
-    def read(self, event: events_pb2.Event) -> Any:
+    def read(self, occurrence: Occurrence) -> Any:
         """The amount."""
-        return number_of(event, self.property_name)
+        return occurrence.number(self.property_name)
 
     def add(self, cell: Cell, taken: Any) -> None:
         """One event more, and its amount."""
@@ -102,7 +109,7 @@ class Average(Sum):
 
     def value(self, cells: Sequence[Cell]) -> Any:
         """The sum by the number of events that had an amount."""
-        count = sum(cell.count for cell in cells)
+        count = _count_of(cells)
         return exact.total_of(cells) / count if count else None
 
     def alone(self, cell: Cell) -> Any:
@@ -111,15 +118,15 @@ class Average(Sum):
 
 
 @dataclass(frozen=True, slots=True)
-class Extreme:
+class Extreme(Tally):
     """The smallest or greatest value of a numeric property."""
 
     property_name: str
     greatest: bool
 
-    def read(self, event: events_pb2.Event) -> Any:
+    def read(self, occurrence: Occurrence) -> Any:
         """The number."""
-        return number_of(event, self.property_name)
+        return occurrence.number(self.property_name)
 
     def add(self, cell: Cell, taken: Any) -> None:
         """Keep the smaller, or the greater."""
@@ -141,14 +148,14 @@ class Extreme:
 
 
 @dataclass(frozen=True, slots=True)
-class Distinct:
+class Distinct(Tally):
     """Different values of a property."""
 
     property_name: str
 
-    def read(self, event: events_pb2.Event) -> Any:
+    def read(self, occurrence: Occurrence) -> Any:
         """The value."""
-        return text_of(event, self.property_name)
+        return occurrence.text(self.property_name)
 
     def add(self, cell: Cell, taken: Any) -> None:
         """Into the sorted values, once; at the limit the greatest gives way."""
@@ -175,14 +182,14 @@ class Distinct:
 
 
 @dataclass(frozen=True, slots=True)
-class Frequent:
+class Frequent(Tally):
     """The value of a property that came most often. Of equals the smaller text."""
 
     property_name: str
 
-    def read(self, event: events_pb2.Event) -> Any:
+    def read(self, occurrence: Occurrence) -> Any:
         """The value."""
-        return text_of(event, self.property_name)
+        return occurrence.text(self.property_name)
 
     def add(self, cell: Cell, taken: Any) -> None:
         """Once more."""
@@ -210,3 +217,10 @@ class Frequent:
     def alone(self, cell: Cell) -> Any:
         """The value."""
         return self.value((cell,))
+
+
+def _count_of(cells: Sequence[Cell]) -> int:
+    count = 0
+    for at in range(len(cells)):  # an iteration over a repeated field ends with an error, which takes longer than it
+        count += cells[at].count
+    return count

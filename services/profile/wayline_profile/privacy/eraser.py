@@ -1,9 +1,10 @@
 """Carries out erasures, in the background, and takes up after a crash what it had begun.
 
-Requests first become suppressed keys and an event in the stream; the fold of that event takes the profile and leaves a
-`PendingErasure`. Then every stream is looked through for messages of the customer, the files of the store are written
-anew, and a receipt is signed. What is about to be deleted is written down before: whatever was begun is finished, and
-counted once.
+Requests first become suppressed keys and an event in the stream (see `settling`); the fold of that event takes the
+profile and leaves a `PendingErasure`. Then every stream is looked through for messages of the customer, the files of
+the store are written anew, and a receipt is signed. What is about to be deleted is written down before: whatever was
+begun is finished, and counted once. Some minutes later the streams are looked through from there on once more, for what
+a service had held back while NATS was out of its reach.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from nats.aio.client import Client
 from nats.js.errors import APIError
@@ -22,15 +23,15 @@ from wayline.audit import AuditLog
 from wayline.bus import CHANGES, DEAD_LETTERS, DECISIONS, EVENTS
 from wayline.errors import WaylineError
 from wayline.identifiers import IdentityRules
-from wayline.suppression import suppress
-from wayline.v1 import events_pb2, privacy_pb2
+from wayline.suppression import held
+from wayline.v1 import privacy_pb2
 from wayline_profile.core.erasure import discarded_sequence
 from wayline_profile.privacy import finding
-from wayline_profile.privacy.control import ControlEvents
 from wayline_profile.privacy.ledger import Ledger
 from wayline_profile.privacy.receipt import receipt_of
 from wayline_profile.privacy.receipts import Signer
 from wayline_profile.privacy.rewriting import rewrite
+from wayline_profile.privacy.settling import Settling
 
 STREAMS: Mapping[str, finding.Finder] = {
     EVENTS: finding.in_event,
@@ -39,12 +40,16 @@ STREAMS: Mapping[str, finding.Finder] = {
     DECISIONS: finding.in_decisions,
 }
 """What is looked through, in this order."""
+LOOKED_AT_AGAIN = (DEAD_LETTERS, CHANGES, DECISIONS)
+LOOK_AGAIN_AFTER = timedelta(minutes=5)
+"""Longer than a service holds records back while it reconnects. Events need no second look: the projection leaves out
+those that come late, and they are deleted one by one."""
 MAX_LISTED = 20_000
 _DISCARD_AT_ONCE = 500
 _PAGE, _PAGE_BYTES = 250, 1 << 20
-_LOOK_AGAIN_SECONDS = 2.0
+_IDLE_SECONDS = 2.0
+_SOON_SECONDS = 0.1
 _RETRY_SECONDS = 2.0
-_PUBLISH_AGAIN = timedelta(seconds=60)
 _NO_STREAM = -1
 log = logging.get("erasure")
 Pending = privacy_pb2.PendingErasure
@@ -56,8 +61,8 @@ class Tools:
 
     client: Client
     ledger: Ledger
+    settling: Settling
     suppressed: KeyValue
-    control: ControlEvents
     audit: AuditLog
     signer: Signer
     rules: Callable[[], IdentityRules]
@@ -73,7 +78,8 @@ class Eraser:
     settle_seconds: float = 1.0
     """So long after the fold, what others were doing for the customer is stored: decisions, refused events."""
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
-    _published: dict[str, datetime] = field(default_factory=dict)
+    _is_asked: bool = False
+    """There are requests that the projection has not taken note of."""
     _compacted: dict[str, list[str]] = field(default_factory=dict)
     """What could not be done for erasures whose files are written anew already."""
 
@@ -94,7 +100,7 @@ class Eraser:
                 continue
             self._wake.clear()
             try:
-                await asyncio.wait_for(self._wake.wait(), _LOOK_AGAIN_SECONDS)
+                await asyncio.wait_for(self._wake.wait(), _SOON_SECONDS if self._is_asked else _IDLE_SECONDS)
             except TimeoutError:
                 continue
 
@@ -105,10 +111,10 @@ class Eraser:
             WaylineError: something is away. What was begun is taken up by the next turn.
         """
         discarded = await self._discard()
-        await self._request()
+        self._is_asked = await self.tools.settling.step(self.settle_seconds)
         pending = self.tools.ledger.pending()
         if not pending:
-            return discarded
+            return await self._look_again() or discarded
         if any(not one.streams for one in pending):
             await asyncio.sleep(self.settle_seconds)
         for stream, finder in STREAMS.items():
@@ -127,20 +133,6 @@ class Eraser:
             log.info("suppressed_events_deleted", events=len(keys))
         return len(keys) == _DISCARD_AT_ONCE
 
-    async def _request(self) -> None:
-        """Tell the event stream of what was asked for, until the fold has taken note of it."""
-        for request in self.tools.ledger.requests():
-            last = self._published.get(request.erasure_id)
-            if last is not None and self.tools.now() - last < _PUBLISH_AGAIN:
-                continue
-            if not request.may_return:
-                await suppress(self.tools.suppressed, request.identity_keys)
-            erasure = events_pb2.Erasure(erasure_id=request.erasure_id, identity_keys=request.identity_keys)
-            if request.may_return:
-                erasure.received_until_ms = request.requested_at.ToMilliseconds()
-            await self.tools.control.publish_erasure(erasure, request.requested_at.ToDatetime(UTC))
-            self._published[request.erasure_id] = self.tools.now()
-
     async def _begin(self, pending: list[Pending], stream: str) -> None:
         """Up to where a stream is looked through: its end as it is now. Events behind the erasure are another matter:
         they were left out and are deleted one by one, or they are those of a customer who came back.
@@ -148,9 +140,9 @@ class Eraser:
         new = [one for one in pending if stream not in one.streams]
         if not new:
             return
-        held = await streams.state(self.tools.client, stream)
+        end = await streams.state(self.tools.client, stream)
         for one in new:
-            last = _NO_STREAM if held is None else held.last_seq
+            last = end.last_seq if end else _NO_STREAM
             one.streams[stream].until = min(last, one.folded_sequence) if stream == EVENTS else last
         await self.tools.ledger.save(new)
 
@@ -226,9 +218,49 @@ class Eraser:
                 facts={"erasure": one.erasure_id},
             )
             document = receipt_of(one, request, self._compacted[one.erasure_id], anchor, self.tools.now())
-            await self.tools.ledger.finish(one.erasure_id, self.tools.signer.sign(document))
             counts = {name.lower(): place.count for name, place in one.streams.items()}
+            await self.tools.ledger.finish(self._done(one), self.tools.signer.sign(document))
             log.info("erased", erasure=one.erasure_id, **counts)
+
+    def _done(self, one: Pending) -> Pending:
+        """What is looked for again, from where each stream was looked through to."""
+        done = Pending(
+            erasure_id=one.erasure_id,
+            identity_keys=one.identity_keys,
+            profile_ids=one.profile_ids,
+            folded_sequence=one.folded_sequence,
+            state=privacy_pb2.ERASURE_STATE_DONE,
+        )
+        done.look_again_at.FromDatetime(self.tools.now() + LOOK_AGAIN_AFTER)
+        for stream in LOOKED_AT_AGAIN:
+            done.streams[stream].cursor = max(0, one.streams[stream].until)
+        return done
+
+    async def _look_again(self) -> bool:
+        """Look for what came into the streams after an erasure had looked through them. Whether there was any."""
+        due = self.tools.ledger.due(self.tools.now())
+        # Who may come back, or was readmitted, has records anew, and those are not to go.
+        barred = await held(self.tools.suppressed, {key for one in due for key in _keys(one)}) if due else set()
+        for one in due:
+            still = _keys(one) & barred
+            one.identity_keys[:] = sorted(still)
+            del one.profile_ids[:]
+        for stream in LOOKED_AT_AGAIN:
+            end = await streams.state(self.tools.client, stream) if barred else None
+            for one in due:
+                one.streams[stream].until = end.last_seq if end else _NO_STREAM
+            await self._remove(due, stream, STREAMS[stream])
+        for one in due:
+            late = sum(place.count for place in one.streams.values())
+            if late:  # somebody is late: there may be more
+                facts = {"erasure": one.erasure_id, "late": str(late)}
+                subject = next(iter(one.identity_keys), b"").hex()
+                await self.tools.audit.append("customer.erased", subject=subject, facts=facts)
+                log.warning("erased_late", erasure=one.erasure_id, messages=late)
+                await self.tools.ledger.save([self._done(one)])
+            else:
+                await self.tools.ledger.forget(one.erasure_id)
+        return bool(due)
 
 
 def _named(finder: finding.Finder, page: Sequence[streams.Stored], rules: IdentityRules) -> list[set[bytes]]:

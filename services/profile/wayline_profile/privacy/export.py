@@ -2,30 +2,37 @@
 
 from __future__ import annotations
 
+import asyncio
+import heapq
 import json
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 from google.protobuf import text_format
 from google.protobuf.json_format import MessageToDict, SerializeToJsonError
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 from nats.aio.client import Client
 
-from wayline import audit, streams
-from wayline.bus import DEAD_LETTERS, DECISIONS
+from wayline import streams
+from wayline.bus import AUDIT, DEAD_LETTERS, DECISIONS
 from wayline.identifiers import IdentityRules
-from wayline.v1 import audiences_pb2, customers_pb2, decision_pb2, ingestion_pb2, privacy_pb2, profile_pb2
-from wayline_profile.core.fold import timestamp_ms
+from wayline.identity import KEY_BYTES
+from wayline.v1 import audiences_pb2, customers_pb2, decision_pb2, events_pb2, ingestion_pb2, privacy_pb2, profile_pb2
+from wayline_profile.core.changes import Filed
 from wayline_profile.core.values import Reading, values_of, with_defaults
 from wayline_profile.privacy import finding
+from wayline_profile.privacy.settling import count_filed
 from wayline_profile.store import ProfileStore
 from wayline_profile.store.records import CLUSTER, CLUSTER_OF, STANDING
 
-_PART_BYTES = 1 << 20
-_PAGE = 500
+_PART_BYTES = 256 << 10
+"""Of a message; and of what is made into JSON in one go, which takes some 30 ms of a processor."""
+_FILED_AT_ONCE = 500
 _AT_ONCE = 100
 """Messages of a stream that are read in one go: others are served in between."""
 Part = privacy_pb2.ExportCustomerResponse
+Pick = Callable[[streams.Stored], Iterable[Any]]
+"""What of a message goes into the export, as JSON."""
 
 
 class Exporter:
@@ -57,14 +64,17 @@ class Exporter:
         for name, values in self._of_the_store(profile, keys):
             for items in _packed(values):
                 yield Part(section=name, items=items)
-        for name, stream, pick in (
-            ("decisions", DECISIONS, self._decisions),
-            ("dead_letters", DEAD_LETTERS, self._dead_letters),
-        ):
-            async for part in self._of_stream(name, stream, lambda data, pick=pick: pick(data, keys)):  # type: ignore[misc]
-                yield part
-        async for part in self._audit(profile, keys):
+        async for part in self._events(keys):
             yield part
+        subjects = {profile.profile_id, *(key.hex() for key in keys)}
+        picks: Sequence[tuple[str, str, Pick]] = (
+            ("decisions", DECISIONS, lambda message: self._decisions(message, keys)),
+            ("dead_letters", DEAD_LETTERS, lambda message: self._dead_letters(message, keys)),
+            ("audit", AUDIT, lambda message: _audited(message, subjects)),
+        )
+        for name, stream, pick in picks:
+            async for part in self._of_stream(name, stream, pick):
+                yield part
 
     def _of_the_store(self, profile: profile_pb2.Profile, keys: set[bytes]) -> Iterator[tuple[str, Iterable[Any]]]:
         yield "profile", [_plain(profile)]
@@ -75,11 +85,17 @@ class Exporter:
         yield "merges", map(_plain, merges(self._store, keys))
         standing = self._store.records(STANDING, [bytes.fromhex(profile.profile_id)])
         yield "audiences", [_plain(audiences_pb2.Standing.FromString(data)) for data in standing.values()]
-        yield "events", map(_plain, timeline(self._store, keys))
 
-    async def _of_stream(
-        self, name: str, stream: str, pick: Callable[[bytes], Iterable[Message]]
-    ) -> AsyncIterator[Part]:
+    async def _events(self, keys: set[bytes]) -> AsyncIterator[Part]:
+        total, done = await count_filed(self._store, keys), 0
+        yield Part(section="events", total=total)
+        rows = timeline(self._store, keys)
+        while some := _some(rows):
+            done += len(some)
+            for items in await asyncio.to_thread(_told, map(_entry, some)):
+                yield Part(section="events", items=items, done=done, total=max(done, total))
+
+    async def _of_stream(self, name: str, stream: str, pick: Pick) -> AsyncIterator[Part]:
         held = await streams.state(self._client, stream)
         last = held.last_seq if held else 0
         first = after = held.first_seq - 1 if held else 0
@@ -88,29 +104,19 @@ class Exporter:
             page := await streams.page(self._client, stream, after=after, at_most=_AT_ONCE, max_bytes=_PART_BYTES)
         ):
             after = page[-1].sequence
-            found = (_plain(one) for message in page if message.sequence <= last for one in pick(message.data))
-            for items in _packed(found):
+            found = (one for message in page if message.sequence <= last for one in pick(message))
+            for items in await asyncio.to_thread(_told, found):
                 yield Part(section=name, items=items, done=min(after, last) - first, total=last - first)
 
-    def _decisions(self, data: bytes, keys: set[bytes]) -> Iterator[Message]:
-        if finding.in_decisions(data, self._rules()).isdisjoint(keys):
+    def _decisions(self, message: streams.Stored, keys: set[bytes]) -> Iterator[Any]:
+        if finding.in_decisions(message.data, self._rules()).isdisjoint(keys):
             return
-        bundle = decision_pb2.DecisionRecordBundle.FromString(data)
-        yield from (record for record in bundle.records if not finding.of_record(record).isdisjoint(keys))
+        bundle = decision_pb2.DecisionRecordBundle.FromString(message.data)
+        yield from (_plain(record) for record in bundle.records if not finding.of_record(record).isdisjoint(keys))
 
-    def _dead_letters(self, data: bytes, keys: set[bytes]) -> Iterator[Message]:
-        if not finding.in_dead_letter(data, self._rules()).isdisjoint(keys):
-            yield ingestion_pb2.RejectedEvent.FromString(data)
-
-    async def _audit(self, profile: profile_pb2.Profile, keys: set[bytes]) -> AsyncIterator[Part]:
-        subjects = {profile.profile_id, *(key.hex() for key in keys)}
-        found = [
-            {"sequence": line.sequence, **_plain(line.entry)}
-            async for line in audit.entries(self._client)
-            if line.entry.subject in subjects
-        ]
-        for items in _packed(found):
-            yield Part(section="audit", items=items)
+    def _dead_letters(self, message: streams.Stored, keys: set[bytes]) -> Iterator[Any]:
+        if not finding.in_dead_letter(message.data, self._rules()).isdisjoint(keys):
+            yield _plain(ingestion_pb2.RejectedEvent.FromString(message.data))
 
 
 def merges(store: ProfileStore, keys: set[bytes]) -> Iterator[customers_pb2.Cluster]:
@@ -124,40 +130,62 @@ def merges(store: ProfileStore, keys: set[bytes]) -> Iterator[customers_pb2.Clus
         )
 
 
-def timeline(store: ProfileStore, keys: set[bytes], *, page: int = _PAGE) -> Iterator[profile_pb2.TimelineEntry]:
-    """All events of a timeline, newest first, so many at a time."""
-    before: int | None = None
-    limit = page
-    while entries := store.timeline(keys, limit=limit, before_ms=before):
-        oldest = _at_ms(entries[-1])
-        if len(entries) < limit:
-            yield from entries
-            return
-        # Of the oldest moment there may be more: it is read whole by the next page.
-        whole = [one for one in entries if _at_ms(one) > oldest]
-        yield from whole
-        if whole:
-            before, limit = oldest + 1, page
-        else:
-            limit *= 2
+def timeline(store: ProfileStore, keys: Collection[bytes], *, page: int = _FILED_AT_ONCE) -> Iterator[Filed]:
+    """All events of a timeline, oldest first. About `page` of them are in memory, however many share a moment."""
+    share = max(4, page // max(1, len(keys)))
+    return heapq.merge(*(_filed(store, key, share) for key in keys), key=lambda row: row.place[KEY_BYTES:])
 
 
-def _at_ms(entry: profile_pb2.TimelineEntry) -> int:
-    return timestamp_ms(entry.event)
+def _filed(store: ProfileStore, key: bytes, page: int) -> Iterator[Filed]:
+    after = b""
+    while rows := store.filed([key], after=after, at_most=page):
+        yield from rows
+        after = rows[-1].place
+
+
+def _some(rows: Iterator[Filed]) -> list[Filed]:
+    """As many as make a part; empty: there are no more."""
+    some: list[Filed] = []
+    size = 0
+    for row in rows:
+        some.append(row)
+        size += len(row.data)
+        if size >= _PART_BYTES:
+            break
+    return some
+
+
+def _entry(row: Filed) -> Any:
+    token = events_pb2.EventToken(partition=row.partition, sequence=row.sequence)
+    return _plain(profile_pb2.TimelineEntry(event=events_pb2.Event.FromString(row.data), token=token))
+
+
+def _audited(message: streams.Stored, subjects: Collection[str]) -> Iterator[Any]:
+    try:
+        entry = privacy_pb2.AuditEntry.FromString(message.data)
+    except DecodeError:
+        return  # `wayline audit verify` is who tells of it
+    if entry.subject in subjects:
+        yield {"sequence": message.sequence, **_plain(entry)}
+
+
+def _told(values: Iterable[Any]) -> list[list[str]]:
+    return list(_packed(values))
 
 
 def _packed(values: Iterable[Any]) -> Iterator[list[str]]:
-    """In parts of a mebibyte; an empty one when there is nothing."""
+    """In parts of `_PART_BYTES`; an empty one when there is nothing."""
     items: list[str] = []
     size = 0
     sent = False
     for value in values:
         text = json.dumps(value, ensure_ascii=False)
-        if items and size + len(text) > _PART_BYTES:
+        weight = len(text.encode())
+        if items and size + weight > _PART_BYTES:
             yield items
             items, size, sent = [], 0, True
         items.append(text)
-        size += len(text.encode())
+        size += weight
     if items or not sent:
         yield items
 

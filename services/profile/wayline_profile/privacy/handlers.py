@@ -12,7 +12,7 @@ from wayline.errors import InvalidField, NotFound, WaylineError, abort_async
 from wayline.identity import identity_key
 from wayline.v1 import events_pb2, privacy_pb2, privacy_pb2_grpc, profile_pb2
 from wayline_profile.core.values import Reading
-from wayline_profile.lookup import find
+from wayline_profile.lookup import find, look_up
 from wayline_profile.privacy.control import ControlEvents
 from wayline_profile.privacy.export import Exporter
 from wayline_profile.privacy.finding import of_profile
@@ -22,7 +22,6 @@ from wayline_profile.privacy.receipts import Signer
 from wayline_profile.privacy.witness import Witness, check_reason
 from wayline_profile.store import ProfileStore
 
-_MOST_ENTRIES = 1_000_000
 _ID_CHARACTERS = 32
 Context = grpc.aio.ServicerContext[object, object]
 
@@ -75,27 +74,27 @@ class PrivacyHandlers(privacy_pb2_grpc.PrivacyServiceServicer):
     ) -> privacy_pb2.EraseCustomerResponse:
         """Begin an erasure: from the answer on it is finished whatever happens."""
         try:
-            profile = find(self._store, request.customer, self._reading())
+            key, known = look_up(self._store, request.customer, self._reading())
+            # Without a profile there is much that may be held all the same; what is found, the receipt says.
+            profile = known or profile_pb2.Profile(identifiers=[request.customer])
             reason = check_reason(request.reason, profile, required=True)
             self._signer.public_key()  # before anything is done: there must be a receipt
-            keys = keys_of(profile, request.customer)
             asked = privacy_pb2.ErasureRequest(
                 erasure_id=uuid4().hex,
-                identity_keys=keys,
-                profile_id=profile.profile_id,
+                identity_keys=keys_of(profile, request.customer),
+                profile_id=profile.profile_id or key.hex(),
                 may_return=request.may_return,
-                timeline_entries=len(self._store.timeline(keys, limit=_MOST_ENTRIES)),
             )
             asked.requested_at.FromDatetime(self._now())
             facts = {"erasure": asked.erasure_id, "may_return": str(request.may_return).lower()}
             await self._witness.note(
-                context, "customer.erase", profile.profile_id, outcome="begun", reason=reason, facts=facts
+                context, "customer.erase", asked.profile_id, outcome="begun", reason=reason, facts=facts
             )
             await self._ledger.ask(asked)
         except WaylineError as error:
             await abort_async(context, error)
         self._wake()
-        return privacy_pb2.EraseCustomerResponse(erasure_id=asked.erasure_id)
+        return privacy_pb2.EraseCustomerResponse(erasure_id=asked.erasure_id, no_profile=known is None)
 
     async def GetErasure(
         self, request: privacy_pb2.GetErasureRequest, context: Context

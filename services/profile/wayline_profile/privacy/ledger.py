@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from itertools import islice
 
 from wayline.v1 import privacy_pb2
 from wayline_profile.core.changes import Commit, TimelineRow
@@ -34,6 +36,11 @@ class Ledger:
         folded = self._store.records(ERASURE, [key for key, _ in rows])
         return [privacy_pb2.ErasureRequest.FromString(data) for key, data in rows if key not in folded]
 
+    def asked(self) -> set[bytes]:
+        """The identity keys of all requests that are not done."""
+        requests = (privacy_pb2.ErasureRequest.FromString(data) for data in self._all_of(ERASURE_REQUEST))
+        return {key for request in requests for key in request.identity_keys}
+
     def request_of(self, erasure_id: str) -> privacy_pb2.ErasureRequest | None:
         """What was asked for; None: nothing, or it is done."""
         for data in self._store.records(ERASURE_REQUEST, [erasure_id.encode()]).values():
@@ -52,19 +59,32 @@ class Ledger:
 
     def pending(self) -> list[privacy_pb2.PendingErasure]:
         """Those that are folded and not done; the first so many."""
-        rows = self._store.scan(ERASURE, at_most=AT_ONCE)
-        return [privacy_pb2.PendingErasure.FromString(data) for _, data in rows]
+        return list(islice((one for one in self._noted() if one.state != privacy_pb2.ERASURE_STATE_DONE), AT_ONCE))
+
+    def due(self, now: datetime) -> list[privacy_pb2.PendingErasure]:
+        """Those that are done, and for which it is time to look through streams once more; the first so many."""
+        at = now.timestamp()
+        done = (one for one in self._noted() if one.state == privacy_pb2.ERASURE_STATE_DONE)
+        return list(islice((one for one in done if one.look_again_at.ToDatetime(UTC).timestamp() <= at), AT_ONCE))
 
     async def save(self, pending: Sequence[privacy_pb2.PendingErasure]) -> None:
         """Write down how far they are."""
         records = {(ERASURE, one.erasure_id.encode()): one.SerializeToString(deterministic=True) for one in pending}
         await self._write(Commit(records=dict(records)))
 
-    async def finish(self, erasure_id: str, receipt: str) -> None:
-        """Keep the receipt, and forget the rest."""
-        key = erasure_id.encode()
-        records = {(RECEIPT, key): receipt.encode(), (ERASURE, key): None, (ERASURE_REQUEST, key): None}
+    async def finish(self, done: privacy_pb2.PendingErasure, receipt: str) -> None:
+        """Keep the receipt, and what is needed to look again."""
+        key = done.erasure_id.encode()
+        records = {
+            (RECEIPT, key): receipt.encode(),
+            (ERASURE, key): done.SerializeToString(deterministic=True),
+            (ERASURE_REQUEST, key): None,
+        }
         await self._write(Commit(records=dict(records)))
+
+    async def forget(self, erasure_id: str) -> None:
+        """There is nothing more to do; the receipt stays."""
+        await self._write(Commit(records={(ERASURE, erasure_id.encode()): None}))
 
     def discarded(self, at_most: int) -> list[bytes]:
         """Keys of the records of barred events."""
@@ -81,3 +101,12 @@ class Ledger:
     async def compact(self) -> list[str]:
         """See `ProfileStore.compact`; others go on meanwhile."""
         return await asyncio.to_thread(self._store.compact)
+
+    def _noted(self) -> Iterator[privacy_pb2.PendingErasure]:
+        return map(privacy_pb2.PendingErasure.FromString, self._all_of(ERASURE))
+
+    def _all_of(self, kind: str) -> Iterator[bytes]:
+        after = b""
+        while rows := self._store.scan(kind, after=after, at_most=AT_ONCE):
+            yield from (data for _, data in rows)
+            after = rows[-1][0]

@@ -26,6 +26,8 @@ from wayline_profile.privacy.handlers import PrivacyHandlers
 from wayline_profile.privacy.ledger import Ledger
 from wayline_profile.privacy.readmission import Readmission
 from wayline_profile.privacy.receipts import Signer
+from wayline_profile.privacy.restoring import restore_bars
+from wayline_profile.privacy.settling import Settling, ends_of
 from wayline_profile.privacy.witness import Witness
 from wayline_profile.settings import ProfileSettings
 from wayline_profile.store import ProfileStore
@@ -86,13 +88,23 @@ async def open_privacy(parts: Parts) -> Privacy:
     log = AuditLog(parts.client, now=now)
     witness = Witness(log)
     ledger = Ledger(parts.store, write)
+    await restore_bars(parts.store, ledger, parts.writer, suppressed, parts.client, parts.partitions)
     control = ControlEvents(parts.publisher, parts.partitions)
     signer = Signer(settings.receipt_key or settings.profile_data.with_name("receipt-key.pem"))
+    settling = Settling(
+        parts.store,
+        ledger,
+        suppressed,
+        control,
+        lambda partitions: ends_of(parts.client, partitions),
+        partitions=parts.partitions,
+        now=now,
+    )
     tools = Tools(
         client=parts.client,
         ledger=ledger,
+        settling=settling,
         suppressed=suppressed,
-        control=control,
         audit=log,
         signer=signer,
         rules=rules,

@@ -34,6 +34,7 @@ def receipt_of(
     ]
     if suppressed:
         remains.append("hashes of the identifiers, so that later events of the customer are refused")
+    entries = request.timeline_entries if request else 0
     return {
         "wayline_receipt": 1,
         "erasure_id": pending.erasure_id,
@@ -41,9 +42,10 @@ def receipt_of(
         "erased_at": _time(now),
         "suppressed": suppressed,
         "identifiers": len(pending.identity_keys),
+        "found": bool(pending.profile_ids or entries or any(place.count for place in pending.streams.values())),
         "removed": {
             "profiles": sorted(pending.profile_ids),
-            "timeline_entries": request.timeline_entries if request else 0,
+            "timeline_entries": entries,
             "streams": {name: _stream(place) for name, place in sorted(pending.streams.items())},
         },
         "remains": remains,
