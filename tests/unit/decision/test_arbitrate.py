@@ -106,6 +106,12 @@ def test_a_model_that_does_not_count_rests_on_the_catalogues_evidence() -> None:
     assert first(plan, [a_model(plan, {"": 0.9})]).arithmetic.propensity == pytest.approx((150 * 0.9 + 50 * 0.1) / 200)
 
 
+def test_a_base_rate_that_weighs_nothing_smooths_nothing_with_evidence_or_without() -> None:
+    plan = a_plan([an_action("a", propensity=ASKS)], arbitration={"smoothing": {"evidence": 0}})
+    for evidence in ([(50, 45)], []):
+        assert first(plan, [a_model(plan, {"": 0.9}, evidence=evidence)]).arithmetic.propensity == pytest.approx(0.9)
+
+
 def test_a_base_rate_is_smoothed_to_itself() -> None:
     plan = a_plan([an_action("a", propensity=0.3)], arbitration={"smoothing": {"evidence": 50}})
     assert first(plan).arithmetic.propensity == pytest.approx(0.3)

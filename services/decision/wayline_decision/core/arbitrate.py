@@ -37,7 +37,7 @@ def smoothed(plan: Plan, propensity: Floats, evidence: Floats) -> Floats:
     The posterior mean of a Beta prior worth k responses (additive smoothing).
     """
     smoothing = plan.arbitration.smoothing
-    if smoothing is None:
+    if smoothing is None or smoothing.evidence == 0:  # no prior at all, which is 0 / 0 without evidence
         return propensity
     k = smoothing.evidence
     result: Floats = (evidence * propensity + k * plan.base_propensity) / (evidence + k)
