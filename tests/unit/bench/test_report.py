@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from wayline_bench.compiled import core
 from wayline_bench.report import Figure, Limit, Report, percentile, percentiles
 
 
@@ -47,6 +48,7 @@ def test_json_has_every_figure_by_its_key_and_names_what_is_below() -> None:
     )
     assert json.loads(json.dumps(report.as_dict())) == {
         "benchmark": "decide",
+        "core": core(),
         "ratio": 0.3,
         "load": "own",
         "limits": {"ratio": "at least 0.4"},
