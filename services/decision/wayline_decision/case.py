@@ -100,7 +100,7 @@ def prepared_of(cases: Sequence[Case], seeds: Sequence[int], now: datetime) -> l
     """The cases' questions, scored: those of one state at once."""
     questions = [case.question(seeds[at]) for at, case in enumerate(cases)]
     first = cases[0].state
-    if not [case for case in cases if case.state is not first]:
+    if all(case.state is first for case in cases):
         return prepare(first.plan, first.models, questions, [now] * len(cases))
     found: dict[int, Prepared] = {}
     for state in {id(case.state): case.state for case in cases}.values():

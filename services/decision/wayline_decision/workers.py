@@ -24,7 +24,6 @@ from wayline_decision.settings import DecisionSettings
 
 # -P: a file in the current directory cannot stand in for a module.
 COMMAND = (sys.executable, "-P", "-m", "wayline_decision")
-SILENCE_SECONDS = 10.0
 WORD = b"."
 """What a worker and its supervisor say to each other."""
 BEATS = 10
@@ -84,9 +83,7 @@ def _held(host: str, port: int) -> socket.socket:
 class Workers:
     """Keeps so many processes running. Each talks with this one through its standard input, which is a socket."""
 
-    def __init__(
-        self, count: int, command: Sequence[str] = COMMAND, *, silence_seconds: float = SILENCE_SECONDS
-    ) -> None:
+    def __init__(self, count: int, command: Sequence[str] = COMMAND, *, silence_seconds: float) -> None:
         """Nothing runs yet.
 
         Args:

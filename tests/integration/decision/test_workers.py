@@ -148,12 +148,8 @@ async def test_both_workers_serve_on_the_one_port(running: Running):
     assert sum(callers.failed) == 0
 
 
-async def test_a_killed_worker_comes_back_and_only_what_was_in_flight_fails(running: Running):
-    callers = Callers(running.address, 8)
-    await callers.more()
-    before = running.workers
-    os.kill(before[0], signal.SIGKILL)
-    await callers.more()
+async def replaced(running: Running, callers: Callers, before: list[int]) -> None:
+    """The first worker has another in its place, the second went on, and only what was in flight has failed."""
     await eventually(
         lambda: len(running.listening()) == 2 and before[0] not in running.workers, "another one in its place"
     )
@@ -161,6 +157,15 @@ async def test_a_killed_worker_comes_back_and_only_what_was_in_flight_fails(runn
     await callers.stop()
     assert max(callers.failed) <= 2, "each caller had one call in flight, and may have met it again while it ended"
     assert before[1] in running.workers
+
+
+async def test_a_killed_worker_comes_back_and_only_what_was_in_flight_fails(running: Running):
+    callers = Callers(running.address, 8)
+    await callers.more()
+    before = running.workers
+    os.kill(before[0], signal.SIGKILL)
+    await callers.more()
+    await replaced(running, callers, before)
     (died,) = running.lines("worker_died")
     assert (died["worker"], died["ended"]) == (1, "by signal SIGKILL")
 
@@ -170,13 +175,7 @@ async def test_a_worker_that_hangs_is_replaced_and_the_other_one_goes_on(running
     await callers.more()
     before = running.workers
     os.kill(before[0], signal.SIGSTOP)
-    await eventually(
-        lambda: len(running.listening()) == 2 and before[0] not in running.workers, "another one in its place"
-    )
-    await callers.more()
-    await callers.stop()
-    assert max(callers.failed) <= 2, "each caller had one call in flight, and may have met it again while it ended"
-    assert before[1] in running.workers
+    await replaced(running, callers, before)
     (hung,) = running.lines("worker_hangs")
     assert (hung["worker"], hung["pid"], hung["silent_seconds"]) == (1, before[0], 3.0)
     (died,) = running.lines("worker_died")
@@ -272,7 +271,7 @@ async def test_a_taken_port_is_refused_in_one_line(nats_url: str, tmp_path: Path
 async def test_a_worker_that_never_serves_ends_the_supervisor(tmp_path: Path, code: int, attempts: int):
     log = tmp_path / "attempts"
     program = f"open({str(log)!r}, 'a').write('.'); raise SystemExit({code})"
-    workers = Workers(1, (sys.executable, "-c", program))
+    workers = Workers(1, (sys.executable, "-c", program), silence_seconds=10.0)
     await asyncio.wait_for(workers.run(), 60)
     assert workers.failed
     assert log.read_text() == "." * attempts, "bad settings (2) do not get better by trying again"
@@ -292,7 +291,7 @@ raise SystemExit(1)
 
 async def test_a_worker_that_served_is_started_again_however_often_it_dies(tmp_path: Path):
     log = tmp_path / "lives"
-    workers = Workers(1, (sys.executable, "-c", SERVES_AND_DIES % str(log)))
+    workers = Workers(1, (sys.executable, "-c", SERVES_AND_DIES % str(log)), silence_seconds=10.0)
     task = asyncio.create_task(workers.run())
     await eventually(lambda: log.exists() and len(log.read_text()) >= 4, "a fourth life")
     workers.stop()
@@ -338,7 +337,7 @@ async def test_whoever_says_that_it_ends_may_be_silent(tmp_path: Path):
 
 async def test_workers_that_were_told_to_stop_are_not_started_again():
     program = "import signal; signal.pause()"
-    workers = Workers(2, (sys.executable, "-c", program))
+    workers = Workers(2, (sys.executable, "-c", program), silence_seconds=10.0)
     task = asyncio.create_task(workers.run())
     await eventually(lambda: len(workers._processes) == 2, "both run")
     pids = [process.pid for process in workers._processes.values()]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from google.protobuf.timestamp_pb2 import Timestamp
+
 from wayline.catalog.contact import Outcome
 from wayline.catalog.fields import Default
 from wayline.catalog.identifiers import rules_of
@@ -84,7 +86,11 @@ def definitions_of(catalog: Catalog) -> Definitions:
 
 def timestamp_ms(event: Event) -> int:
     """When it happened, else when it was received; milliseconds since 1970 UTC."""
-    time = event.timestamp if event.HasField("timestamp") else event.received_at
+    return milliseconds_of(event.timestamp if event.HasField("timestamp") else event.received_at)
+
+
+def milliseconds_of(time: Timestamp) -> int:
+    """`ToMilliseconds`, in a fraction of the time."""
     return time.seconds * 1_000 + time.nanos // 1_000_000
 
 

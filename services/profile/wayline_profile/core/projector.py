@@ -14,7 +14,7 @@ from wayline.v1 import events_pb2, profile_pb2
 from wayline_profile.core.changes import Commit, Read, TimelineRow
 from wayline_profile.core.clusters import Link, Ruling, ends_of
 from wayline_profile.core.erasure import Bars, discard, erase, outlives
-from wayline_profile.core.fold import Definitions, fold_into, timestamp_ms
+from wayline_profile.core.fold import Definitions, fold_into, milliseconds_of, timestamp_ms
 from wayline_profile.core.graph import Graph
 from wayline_profile.core.loading import Filing, Loaded
 from wayline_profile.core.partition import Partition
@@ -150,8 +150,8 @@ class Projector:
 
     def _fold(self, read: Read, filing: Filing) -> None:
         event, key, kind = read.event, filing.keys[0], filing.type
-        message_id, received = event.message_id, event.received_at
-        self.commit.message_ids[message_id] = received.seconds * 1_000 + received.nanos // 1_000_000
+        message_id = event.message_id
+        self.commit.message_ids[message_id] = milliseconds_of(event.received_at)
         self.commit.folded += 1
         if kind in (_RULING, _ERASURE):
             return

@@ -26,9 +26,9 @@ class _Alike:
     given: dict[tuple[Any, ...], Mapping[str, Any]] = field(default_factory=dict)
     """By what they read, and who was withheld."""
 
-    def key_of(self, values: Mapping[str, Any], withheld: Collection[str]) -> tuple[Any, ...]:
+    def key_of(self, values: Mapping[str, Any], withheld: frozenset[str]) -> tuple[Any, ...]:
         """What the result depends on. 0 and -0 are equal, and a rule may divide by them."""
-        key: list[Any] = [frozenset(withheld)]
+        key: list[Any] = [withheld]
         for name in self.reads:
             value = values.get(name)
             key.append(repr(value) if value == 0.0 and isinstance(value, float) else value)
@@ -60,17 +60,18 @@ class RememberedRules:
         if not self._recurs:
             return self._rules.fill(profile, withheld)
         filled: dict[str, Any] = {}
+        without = frozenset(withheld)
         for one in self._alike:
-            given = one.given.get(one.key_of(values, withheld))
+            given = one.given.get(one.key_of(values, without))
             if given is None:
-                return self._fill_anew(profile, values, withheld)
+                return self._fill_anew(profile, values, without)
             if given:
                 filled.update(given)
         for name, value in filled.items():
             setattr(profile, name, value)
         return filled
 
-    def _fill_anew(self, profile: Message, values: Mapping[str, Any], withheld: Collection[str]) -> Mapping[str, Any]:
+    def _fill_anew(self, profile: Message, values: Mapping[str, Any], withheld: frozenset[str]) -> Mapping[str, Any]:
         filled = self._rules.fill(profile, withheld)
         if self._held + len(self._alike) > self._most:
             self._held = 0
