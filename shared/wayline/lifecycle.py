@@ -16,6 +16,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from wayline import logging
+from wayline.direct import DirectMethod
 from wayline.settings import Settings, read
 
 S = TypeVar("S", bound=Settings)
@@ -152,14 +153,14 @@ async def thread_server(
     register: Callable[[grpc.Server], None],
     *,
     pool: Executor,
+    direct: DirectMethod,
     max_receive_bytes: int = 5 * MiB,
     max_concurrent: int = 1_000,
     share_port: bool = False,
 ) -> AsyncIterator[Health]:
     """A threaded gRPC server with health and reflection, on `pool`, which it shuts down at the end.
 
-    For unary calls it takes two thirds of the time of the asyncio one. With `share_port`, other processes may listen on
-    the port too.
+    Calls of the method `direct` go another way. With `share_port`, other processes may listen on the port too.
     """
     # Its published type asks for the standard library's pool; `submit` is all that it calls.
     server = grpc.server(
@@ -171,8 +172,10 @@ async def thread_server(
     servicer = health.HealthServicer(experimental_non_blocking=True)
     health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
     reflection.enable_server_reflection((service, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
+    direct.add_to(server)
     _bind(server, settings.host, port)
     server.start()
+    direct.start()
     servicer.set("", _status(True))
     ready = _ThreadHealth(servicer, service)
     await ready.set_ready(True)
@@ -183,6 +186,7 @@ async def thread_server(
         stopped = server.stop(settings.shutdown_grace_seconds)
         await asyncio.get_running_loop().run_in_executor(None, stopped.wait)
         pool.shutdown()
+        direct.stop(settings.shutdown_grace_seconds)
 
 
 def _bind(server: grpc.Server | grpc.aio.Server, host: str, port: int) -> None:

@@ -125,8 +125,10 @@ async def build(settings: DecisionSettings) -> AsyncIterator[None]:
         )
         replayer = Replayer(js, catalogs, registry)
         handlers = DecisionHandlers(engine, replayer, asyncio.get_running_loop(), pool.waiting)
+        direct = handlers.direct(pool)
         follower = Follower(engine, ModelShelf(registry), budgets)
         tasks = [
+            asyncio.create_task(direct.watch(), name="direct"),
             asyncio.create_task(records.run(), name="records"),
             asyncio.create_task(told.run(), name="told"),
             asyncio.create_task(budgets.run(), name="budgets"),
@@ -146,12 +148,13 @@ async def build(settings: DecisionSettings) -> AsyncIterator[None]:
             SERVICE,
             handlers.register,
             pool=pool,
+            direct=direct,
             share_port=seat is not None,
         ) as health:
             tasks.append(asyncio.create_task(follower.tell(health), name="ready"))
             for task in tasks:
                 task.add_done_callback(end_on_failure)
-            pulse = Pulse(pool, engine.turn_comes)
+            pulse = Pulse(pool, engine.turn_comes, lambda: direct.hangs)
             async with seat.serving(pulse, settings.decision_silence_seconds) if seat else nullcontext():
                 yield
         await end_all(tasks)

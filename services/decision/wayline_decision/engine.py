@@ -134,42 +134,61 @@ class Engine:
             InvalidField: the request is wrong.
             Retryable: no catalogue yet.
         """
-        begun = ended = self._monotonic()
+        answer = self.decide_at_once(data, remaining_seconds)
+        return answer if isinstance(answer, bytes) else answer()
+
+    def decide_at_once(self, data: bytes, remaining_seconds: float | None) -> bytes | Callable[[], bytes]:
+        """The same, if it has to wait for nothing: else what is left to do, to be called where waiting does no harm."""
+        begun = self._monotonic()
         state = self.state
         asked = read_request(_parse(decision_pb2.DecideRequest, data), data, state.plan, state.situations)
         ticket = self._breaker.admit(begun)
         if ticket == REFUSED:
             return self._fall_back(state, asked, BREAKER_OPEN, stale=asked.waits)
         deadline = Deadline(begun, remaining_seconds, self._typical_seconds)
-        breached = True  # a defect counts as one
+        erased = self._is_erased(asked)
+        entry = None if erased else self._views.held(asked.key)
+        ready = (erased or entry is not None) and (not asked.waits or self._views.wait_for(asked.request.at_least, 0.0))
+        if not ready or not self._turn.acquire(blocking=False):
+            return lambda: self._timed(ticket, deadline, lambda: self._decide_patiently(state, asked, deadline))
         try:
-            stale = asked.waits and not self._await_events([asked], deadline)
-            if self._is_erased(asked):
-                case = case_of(state, asked, None, reachable=True)
-            else:
-                looked = self._views.get((asked.key,), deadline.patience())
-                case = case_of(state, asked, looked.entries.get(asked.key), reachable=looked.reachable)
-            answer = self._answer_in_time(case, deadline, stale=stale)
-            if answer is None:
-                answer = self._fall_back(state, asked, OUT_OF_TIME, stale=stale)
-            ended = self._monotonic()
-            breached = deadline.breached(ended, self._budget_seconds)
-        finally:
-            self._breaker.record(ticket, ended, breached=breached)
-        return answer
-
-    def _answer_in_time(self, case: Case, deadline: Deadline, *, stale: bool) -> bytes | None:
-        """None: its turn did not come in time."""
-        if not self._turn.acquire(blocking=False) and not self._wait_for_turn(deadline):
-            return None
-        try:
-            begun = self._monotonic()
-            if deadline.presses(begun):
-                case = without_models(case)
-            answer = self._answer([case], self._clock(), stale=stale)[0]
-            self._typical_seconds += _WEIGHT * (self._monotonic() - begun - self._typical_seconds)
+            case = case_of(state, asked, entry, reachable=True)
+            return self._timed(ticket, deadline, lambda: self._answer_one(case, deadline, stale=False))
         finally:
             self._turn.release()
+
+    def _timed(self, ticket: int, deadline: Deadline, answer: Callable[[], bytes]) -> bytes:
+        """Answer, and tell the breaker whether that came too late."""
+        ended, breached = self._monotonic(), True  # a defect counts as one
+        try:
+            given = answer()
+            ended = self._monotonic()
+            breached = deadline.breached(ended, self._budget_seconds)
+            return given
+        finally:
+            self._breaker.record(ticket, ended, breached=breached)
+
+    def _decide_patiently(self, state: State, asked: Asked, deadline: Deadline) -> bytes:
+        stale = asked.waits and not self._await_events([asked], deadline)
+        if self._is_erased(asked):
+            case = case_of(state, asked, None, reachable=True)
+        else:
+            looked = self._views.get((asked.key,), deadline.patience())
+            case = case_of(state, asked, looked.entries.get(asked.key), reachable=looked.reachable)
+        if not self._turn.acquire(blocking=False) and not self._wait_for_turn(deadline):
+            return self._fall_back(state, asked, OUT_OF_TIME, stale=stale)
+        try:
+            return self._answer_one(case, deadline, stale=stale)
+        finally:
+            self._turn.release()
+
+    def _answer_one(self, case: Case, deadline: Deadline, *, stale: bool) -> bytes:
+        """On its turn."""
+        begun = self._monotonic()
+        if deadline.presses(begun):
+            case = without_models(case)
+        answer = self._answer([case], self._clock(), stale=stale)[0]
+        self._typical_seconds += _WEIGHT * (self._monotonic() - begun - self._typical_seconds)
         return answer
 
     def decide_batch(self, data: bytes, remaining_seconds: float | None) -> bytes:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
 from contextlib import AbstractContextManager
 from typing import Any
 
 import grpc
 
+from wayline.direct import DirectMethod
 from wayline.errors import WaylineError, abort
 from wayline.v1 import decision_pb2
 from wayline_decision.engine import Engine
@@ -34,10 +36,13 @@ class DecisionHandlers:
         self._loop = loop
         self._waiting = waiting
 
+    def direct(self, pool: Executor) -> DirectMethod:
+        """`Decide`; what has to wait does so on `pool`."""
+        return DirectMethod(f"/{SERVICE}/Decide", self._engine.decide_at_once, pool)
+
     def register(self, server: grpc.Server) -> None:
-        """Add the service to a server. Decisions come and go as bytes: see `wire`."""
+        """Add all but `Decide` to a server. Decisions come and go as bytes: see `wire`."""
         handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = {
-            "Decide": grpc.unary_unary_rpc_method_handler(self.decide),
             "DecideBatch": grpc.stream_stream_rpc_method_handler(self.decide_batch),
             "Explain": grpc.unary_unary_rpc_method_handler(
                 self.explain,
@@ -46,13 +51,6 @@ class DecisionHandlers:
             ),
         }
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
-
-    def decide(self, data: bytes, context: grpc.ServicerContext) -> bytes:
-        """`Decide`."""
-        try:
-            return self._engine.decide(data, context.time_remaining())
-        except WaylineError as error:
-            abort(context, error)
 
     def decide_batch(self, calls: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
         """`DecideBatch`."""

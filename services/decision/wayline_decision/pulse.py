@@ -16,16 +16,20 @@ class Pulse:
     one thing to the next, or all of them wait for their clients, it lives.
     """
 
-    def __init__(self, pool: ElasticPool, turn_comes: Callable[[float], bool]) -> None:
+    def __init__(
+        self, pool: ElasticPool, turn_comes: Callable[[float], bool], stands_still: Callable[[], bool] = lambda: False
+    ) -> None:
         """Ask nothing yet.
 
         Args:
-            pool: of the threads that decide.
+            pool: of the threads that wait.
             turn_comes: called on a thread of its own, with how many seconds it may take: whether a decision would get
                 its turn.
+            stands_still: whether nobody is left to take requests.
         """
         self._pool = pool
         self._turn_comes = turn_comes
+        self._stands_still = stands_still
         # Not one of the pool's: those may all be taken by what waits for a turn that never comes.
         self._own = ThreadPoolExecutor(1, thread_name_prefix="pulse")
         self._asked: asyncio.Future[None] | None = None
@@ -38,7 +42,7 @@ class Pulse:
         """
         turn = asyncio.get_running_loop().run_in_executor(self._own, self._turn_comes, within_seconds)
         threads = await self._threads_go_on(within_seconds)
-        return await turn and threads
+        return await turn and threads and not self._stands_still()
 
     async def _threads_go_on(self, within_seconds: float) -> bool:
         steps = self._pool.steps

@@ -176,15 +176,11 @@ class ViewCache:
         found: dict[bytes, Entry] = {}
         missing: list[bytes] = []
         for key in keys:
-            entry = self._entries.get(key)
-            if entry is None or 0 < entry.valid_until_ms <= now_ms:
+            entry = self._held(key, now_ms)
+            if entry is None:
                 missing.append(key)
             else:
                 found[key] = entry
-                try:
-                    self._entries.move_to_end(key)
-                except KeyError:  # emptied by the feed's thread a moment ago; what we hold was current then
-                    continue
         reachable = True
         if missing and timeout_seconds is not None and timeout_seconds < WORTH_ASKING_SECONDS:
             return Looked(found, False)
@@ -192,9 +188,23 @@ class ViewCache:
             reachable &= self._ask(missing[start : start + MAX_KEYS], found, timeout_seconds)
         return Looked(found, reachable)
 
+    def held(self, key: bytes) -> Entry | None:
+        """A customer's view, if the cache has it."""
+        return self._held(key, self._now_ms())
+
     def __len__(self) -> int:
         """How many keys are held."""
         return len(self._entries)
+
+    def _held(self, key: bytes, now_ms: int) -> Entry | None:
+        entry = self._entries.get(key)
+        if entry is None or 0 < entry.valid_until_ms <= now_ms:
+            return None
+        try:
+            self._entries.move_to_end(key)
+        except KeyError:  # emptied by the feed's thread a moment ago; what we hold was current then
+            return entry
+        return entry
 
     def _ask(self, keys: list[bytes], found: dict[bytes, Entry], timeout_seconds: float | None) -> bool:
         with self._lock:

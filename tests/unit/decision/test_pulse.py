@@ -70,6 +70,12 @@ async def test_threads_that_all_stand_still_are_a_hang_until_they_go_on(pool: El
     assert await pulse.felt(SECONDS)
 
 
+async def test_when_nobody_is_left_to_take_requests_it_is_a_hang(pool: ElasticPool):
+    left = [0, 1]
+    pulse = Pulse(pool, Turn().comes, lambda: not left.pop(0))
+    assert [await pulse.felt(SECONDS), await pulse.felt(SECONDS)] == [False, True]
+
+
 async def test_threads_that_all_wait_for_their_clients_do_not_hang(pool: ElasticPool, gate: threading.Event):
     def waits() -> bool:
         with pool.waiting():
