@@ -35,7 +35,7 @@ compile: setup ## Compile the hot modules into build/compiled (needs a C compile
 	$(BIN)/python deploy/compile.py build/compiled
 
 test-compiled: compile ## Run the tests of what is compiled on the compiled modules
-	PYTHONPATH=build/compiled $(BIN)/python -m pytest tests/contract tests/unit/decision tests/unit/profile $(ARGS)
+	PYTHONPATH=build/compiled $(BIN)/python -m pytest tests/contract tests/unit/decision tests/unit/profile tests/unit/shared/test_direct.py $(ARGS)
 
 lint: setup ## Ruff, buf, hadolint, the Kubernetes manifests
 	$(BIN)/ruff check $(SOURCES)

@@ -29,6 +29,7 @@ PACKAGES = (
     "services/decision/wayline_decision",
 )
 COMPILED = (
+    "wayline/direct.py",
     "wayline/identifiers.py",
     "wayline/identity.py",
     "wayline_decision/core/*.py",

@@ -1,4 +1,4 @@
-"""`wayline bench decide`: one decision at a time, beside a gRPC server that does nothing."""
+"""`wayline bench decide`: one decision at a time, beside gRPC servers that do nothing."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ class DecideSize:
 
     world: WorldSize = field(default_factory=WorldSize)
     rounds: int = 4
-    seconds: float = 14.0
+    seconds: float = 18.0
     """Of measuring, all parts together."""
 
     def part_seconds(self, seconds: float) -> float:
-        """The load takes two parts a round and two more; latency and the path in process take two each."""
-        return seconds / (2 * self.rounds + 6)
+        """The load takes three parts a round and two more; latency and the path in process take two each."""
+        return seconds / (3 * self.rounds + 6)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +70,15 @@ class _Part:
 
     calls_per_s: float
     cpu_us: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Round:
+    """One part of each server, one right after the other."""
+
+    echo: _Part
+    direct: _Part
+    decide: _Part
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,14 +127,19 @@ async def bench(size: DecideSize) -> Report:
         write_bodies(one.file, one.bodies)
         decide = one.server(address, DECIDE_PATH, system.cluster.pid("decision"))
         everyone = await by_ourselves(decide.target, one.file, 2 * one.part_seconds)
-        async with _echo_server(cores, round(everyone.response_bytes) - _PREFIX_BYTES) as (echo_address, echo_pid):
-            echo = one.server(echo_address, ECHO_PATH, echo_pid)
-            await by_ourselves(echo.target, one.file, _WARM_SECONDS)
-            pairs = [(await one.load(echo, at), await one.load(decide, at)) for at in range(size.rounds)]
+        response_bytes = round(everyone.response_bytes) - _PREFIX_BYTES
+        async with (
+            _echo_server(one, "usual", response_bytes) as echo,
+            _echo_server(one, "direct", response_bytes) as bare,
+        ):
+            rounds = [
+                _Round(await one.load(echo, at), await one.load(bare, at), await one.load(decide, at))
+                for at in range(size.rounds)
+            ]
             decide_ms = await asyncio.to_thread(decide_latency, address, requests, one.part_seconds)
-            echo_ms = await asyncio.to_thread(_echo_latency, echo_address, one.bodies, one.part_seconds)
+            echo_ms = await asyncio.to_thread(_echo_latency, echo.target.address, one.bodies, one.part_seconds)
     alone = await _in_process(size.world.customers, 2 * one.part_seconds, cores)
-    return _report(pairs, everyone, decide_ms, echo_ms, alone, [cores.describe(), *busy])
+    return _report(rounds, everyone, decide_ms, echo_ms, alone, [cores.describe(), *busy])
 
 
 async def profile(size: DecideSize) -> str:
@@ -135,15 +149,18 @@ async def profile(size: DecideSize) -> str:
 
 
 @asynccontextmanager
-async def _echo_server(cores: Cores, response_bytes: int) -> AsyncIterator[tuple[str, int]]:
+async def _echo_server(one: _Bench, way: str, response_bytes: int) -> AsyncIterator[_Server]:
+    """A warm one; see `echo` for the ways."""
     port = free_ports().decision
     threads = DecisionSettings.model_fields["decision_active"].default
-    command = python("wayline_bench.echo", str(port), str(threads), str(response_bytes))
-    async with running(command, cores.server) as pid:
+    command = python("wayline_bench.echo", str(port), str(threads), str(response_bytes), way)
+    async with running(command, one.cores.server) as pid:
         address = f"127.0.0.1:{port}"
         with channel(address) as connection:
             await asyncio.to_thread(grpc.channel_ready_future(connection).result, 10)
-        yield address, pid
+        server = one.server(address, ECHO_PATH, pid)
+        await by_ourselves(server.target, one.file, _WARM_SECONDS)
+        yield server
 
 
 def decide_latency(address: str, requests: Sequence[decision_pb2.DecideRequest], seconds: float) -> list[float]:
@@ -177,7 +194,7 @@ async def _in_process(customers: int, seconds: float, cores: Cores) -> dict[str,
 
 
 def _report(
-    pairs: Sequence[tuple[_Part, _Part]],
+    rounds: Sequence[_Round],
     everyone: Rate,
     decide_ms: Sequence[float],
     echo_ms: Sequence[float],
@@ -185,17 +202,18 @@ def _report(
     notes: list[str],
 ) -> Report:
     generator = "h2load" if h2load_installed() else "own"
-    echo = statistics.median(echo.calls_per_s for echo, _ in pairs)
-    decide = statistics.median(decide.calls_per_s for _, decide in pairs)
-    ratio = statistics.median(decide.calls_per_s / echo.calls_per_s for echo, decide in pairs)
+    ratios = [one.decide.calls_per_s / one.echo.calls_per_s for one in rounds]
+    to_direct = statistics.median(one.decide.calls_per_s / one.direct.calls_per_s for one in rounds)
     latency, floor = percentiles(decide_ms), percentiles(echo_ms)
-    rounds = len(pairs)
     figures = [
-        Figure("echo_per_s", round(echo), f"a bare grpcio server, {CONCURRENCY} calls at once, median of {rounds}"),
-        Figure("decide_per_s", round(decide), f"the same load on Decide, median of {rounds}"),
-        Figure("ratio", round(ratio, 3), "median of the ratios round by round", Limit(least=0.6)),
-        Figure("echo_cpu_us", _cpu(echo for echo, _ in pairs), "processor time of the bare server for each call"),
-        Figure("decide_cpu_us", _cpu(decide for _, decide in pairs), "of the decision service, records included"),
+        Figure("echo_per_s", _rate(one.echo for one in rounds), f"a bare grpcio server, {CONCURRENCY} calls at once"),
+        Figure("direct_per_s", _rate(one.direct for one in rounds), "a bare server whose calls go the way of Decide"),
+        Figure("decide_per_s", _rate(one.decide for one in rounds), "the same load on Decide"),
+        Figure("ratio", round(statistics.median(ratios), 3), "of decide to echo, round by round", Limit(least=0.6)),
+        Figure("ratio_to_direct", round(to_direct, 3), "of decide to direct, the same way"),
+        Figure("echo_cpu_us", _cpu(one.echo for one in rounds), "processor time of the bare server for each call"),
+        Figure("direct_cpu_us", _cpu(one.direct for one in rounds), "of the other bare server"),
+        Figure("decide_cpu_us", _cpu(one.decide for one in rounds), "of the decision service, records included"),
         Figure("decide_everyone_per_s", round(everyone.calls_per_s), "our own load, through all customers in turn"),
         Figure("p50_ms", latency["p50"], "Decide, one caller, through all customers in turn"),
         Figure("p99_ms", latency["p99"], "the same"),
@@ -205,16 +223,19 @@ def _report(
         Figure("in_process_mean_us", alone["in_process_mean_us"], "the same, mean"),
         Figure("in_process_p99_us", alone["in_process_p99_us"], "the same, 99th percentile"),
         Figure("in_process_first_us", alone["in_process_first_us"], "the first decision for a customer, median"),
-        Figure("response_bytes", round(everyone.response_bytes) - _PREFIX_BYTES, "of both servers, mean"),
+        Figure("response_bytes", round(everyone.response_bytes) - _PREFIX_BYTES, "of all servers, mean"),
         Figure("load", generator, f"{CONNECTIONS} connections, {CONCURRENCY // CONNECTIONS} calls at once on each"),
         Figure("concurrency", CONCURRENCY, "calls at once"),
     ]
     if generator == "h2load":
-        asked = rounds * CONNECTIONS
+        asked = len(rounds) * CONNECTIONS
         notes.append(f"h2load sends one request per connection: decide_per_s is over {asked} different customers")
-    spread = [f"{decide.calls_per_s / echo.calls_per_s:.2f}" for echo, decide in pairs]
-    notes.append(f"ratio by round: {', '.join(spread)}")
+    notes.append(f"ratio by round: {', '.join(f'{one:.2f}' for one in ratios)}")
     return Report("decide", figures, notes)
+
+
+def _rate(parts: Iterable[_Part]) -> int:
+    return round(statistics.median(part.calls_per_s for part in parts))
 
 
 def _cpu(parts: Iterable[_Part]) -> float:

@@ -125,8 +125,12 @@ class DirectMethod:
 
     def answer(self, call: _Call, data: bytes) -> None:
         """Answer, or have it done where waiting holds up nobody."""
+        remaining_seconds = call.remaining_seconds()
+        if not remaining_seconds:
+            call.refuse(grpc.StatusCode.DEADLINE_EXCEEDED, "the deadline was over before it was this call's turn")
+            return
         try:
-            answer = self._handler(data, call.remaining_seconds())
+            answer = self._handler(data, remaining_seconds)
         except Exception as error:
             call.fail(error)
             return

@@ -19,8 +19,8 @@ class DecisionSettings(CatalogSettings):
     decision_silence_seconds: float = Field(
         10.0, ge=1, le=3_600, description="A worker that says nothing for so long hangs: another takes its place."
     )
-    decision_active: int = Field(2, ge=1, le=64, description="Requests worked on at once; more wait their turn.")
-    decision_threads: int = Field(64, ge=1, le=1_024, description="Requests worked on, or waiting for something.")
+    decision_active: int = Field(2, ge=1, le=64, description="Threads for what is not answered at once.")
+    decision_threads: int = Field(64, ge=1, le=1_024, description="The same, with those that wait for something.")
     decision_budget_seconds: float = Field(0.25, gt=0, le=60, description="A decision that takes longer is a breach.")
     breaker_least: int = Field(20, ge=1, description="The breaker opens after so many decisions in the window, ...")
     breaker_share: float = Field(0.5, gt=0, le=1, description="... if such a part of them were breaches.")

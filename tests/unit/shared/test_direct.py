@@ -182,6 +182,27 @@ def test_who_gives_up_while_waiting_harms_nobody() -> None:
         assert ask(b"quick", timeout=20) == b"quick"
 
 
+def test_nothing_is_done_for_who_has_given_up_before_it_was_their_turn() -> None:
+    gate = threading.Event()
+    handled: list[bytes] = []
+
+    def handler(data: bytes, _remaining: float) -> bytes:
+        handled.append(data)
+        if data == b"slow":
+            gate.wait(30)
+        return data
+
+    with served(handler) as (channel, _):
+        ask = channel.unary_unary(PATH)
+        slow = ask.future(b"slow")
+        assert status(ask, b"late", timeout=0.2)[0] is grpc.StatusCode.DEADLINE_EXCEEDED
+        time.sleep(0.3)  # the core's deadlines are rounded
+        gate.set()
+        assert slow.result(20) == b"slow"
+        assert ask(b"in time", timeout=20) == b"in time"
+    assert handled == [b"slow", b"in time"]
+
+
 # Errors
 
 
