@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import Any
@@ -28,10 +29,15 @@ Later = Callable[[], bytes]
 Handler = Callable[[bytes, float], "bytes | Later"]
 """Takes a request and the seconds until its caller gives up, both as they came."""
 
-MOST_WAITING = 1_000
+MOST_CALLS = 1_000
 MOST_THREADS = 64
+_IN_A_ROW = 4
+"""Requests that are answered before it is looked who else has come: of too many, the last should hear it at once."""
+_HEARD_IN_A_ROW = 32
+"""What may happen to calls before some request has its turn: a flood must not keep all from being answered."""
 _WATCH_SECONDS = 0.02
 _NO_FLAGS = 0
+_NOW = 0.0
 log = logging.get("direct")
 
 
@@ -48,7 +54,7 @@ class DirectMethod:
         handler: Handler,
         pool: Executor,
         *,
-        most_waiting: int = MOST_WAITING,
+        most_calls: int = MOST_CALLS,
         most_threads: int = MOST_THREADS,
     ) -> None:
         """Serve nothing yet.
@@ -57,17 +63,19 @@ class DirectMethod:
             path: '/package.Service/Method'.
             handler: see `Handler`. Its `WaylineError`s become the status that belongs to them.
             pool: for what has to wait.
-            most_waiting: so many calls may be with the pool; more are refused with RESOURCE_EXHAUSTED. The core itself
-                refuses calls when a thousand of them have not been taken yet.
+            most_calls: that may be under way, those with the pool included. More are refused with RESOURCE_EXHAUSTED.
             most_threads: that may stand still.
         """
         self._path = path
         self._handler = handler
         self._pool = pool
-        self._room = threading.BoundedSemaphore(most_waiting)
-        self._most_waiting = most_waiting
+        self._most_calls = most_calls
         self._most_threads = most_threads
         self._queue = cygrpc.CompletionQueue()
+        self._calls: set[_Call] = set()
+        """Under way. Adding, discarding and counting need no lock: the interpreter does each in one go."""
+        self._ready: deque[tuple[_Call, bytes]] = deque()
+        """Requests that are there, and wait for their turn."""
         self._core: Any = None
         self._poller: _Poller | None = None
         self._pollers: set[_Poller] = set()
@@ -107,7 +115,7 @@ class DirectMethod:
     def _relieve(self) -> None:
         if self._poller is not None:
             self._poller.relieved = True
-        self._poller = _Poller(self._queue, f"direct_{self._path.rpartition('/')[2]}")
+        self._poller = _Poller(self, self._queue, f"direct_{self._path.rpartition('/')[2]}")
         self._pollers.add(self._poller)
 
     def _ask(self) -> None:
@@ -121,10 +129,36 @@ class DirectMethod:
             return  # no call, but the end of the server
         self._ask()
         call = _Call(self, event)
-        event.call.start_server_batch((cygrpc.ReceiveMessageOperation(_NO_FLAGS),), call.received)
+        if len(self._calls) < self._most_calls:
+            self._calls.add(call)
+            event.call.start_server_batch((cygrpc.ReceiveMessageOperation(_NO_FLAGS),), call.received)
+        else:
+            problem = f"{self._most_calls} calls are under way already; try again later"
+            call.refuse(grpc.StatusCode.RESOURCE_EXHAUSTED, problem)
 
-    def answer(self, call: _Call, data: bytes) -> None:
-        """Answer, or have it done where waiting holds up nobody."""
+    def received(self, call: _Call, data: bytes) -> None:
+        """A request is there."""
+        self._ready.append((call, data))
+
+    def ended(self, call: _Call) -> None:
+        """A call is over, whether its client still wanted the answer or not."""
+        self._calls.discard(call)
+
+    @property
+    def waits(self) -> bool:
+        """Whether a request waits for its turn."""
+        return bool(self._ready)
+
+    def answer_some(self) -> None:
+        """Answer the next few, each at once or where waiting holds up nobody."""
+        for _ in range(_IN_A_ROW):
+            try:
+                call, data = self._ready.popleft()
+            except IndexError:
+                return
+            self._answer(call, data)
+
+    def _answer(self, call: _Call, data: bytes) -> None:
         remaining_seconds = call.remaining_seconds()
         if not remaining_seconds:
             call.refuse(grpc.StatusCode.DEADLINE_EXCEEDED, "the deadline was over before it was this call's turn")
@@ -136,25 +170,20 @@ class DirectMethod:
             return
         if isinstance(answer, bytes):
             call.send(answer)
-        elif self._room.acquire(blocking=False):
-            try:
-                self._pool.submit(self._finish, call, answer)
-            except RuntimeError:
-                self._room.release()
-                call.refuse(grpc.StatusCode.UNAVAILABLE, "the server is shutting down")
-        else:
-            problem = f"{self._most_waiting} calls wait already; try again later"
-            call.refuse(grpc.StatusCode.RESOURCE_EXHAUSTED, problem)
-
-    def _finish(self, call: _Call, left: Later) -> None:
+            return
         try:
-            answer = left()
-        except Exception as error:
-            call.fail(error)
-        else:
-            call.send(answer)
-        finally:
-            self._room.release()
+            self._pool.submit(_finish, call, answer)
+        except RuntimeError:
+            call.refuse(grpc.StatusCode.UNAVAILABLE, "the server is shutting down")
+
+
+def _finish(call: _Call, left: Later) -> None:
+    try:
+        answer = left()
+    except Exception as error:
+        call.fail(error)
+    else:
+        call.send(answer)
 
 
 class _Call:
@@ -172,12 +201,12 @@ class _Call:
         return max(0.0, self._deadline - time.time())
 
     def received(self, event: Any) -> None:
-        """The request is there."""
+        """The request is there, or there is none."""
         data: bytes | None = event.batch_operations[0].message()
         if data is None:
             self.refuse(grpc.StatusCode.UNIMPLEMENTED, "the method takes exactly one request message")
         else:
-            self._method.answer(self, data)
+            self._method.received(self, data)
 
     def send(self, answer: bytes) -> None:
         """Answer."""
@@ -203,18 +232,18 @@ class _Call:
                 cygrpc.SendStatusFromServerOperation(None, code, details, _NO_FLAGS),
                 cygrpc.ReceiveCloseOnServerOperation(_NO_FLAGS),
             ),
-            _nothing_more,
+            self._ended,
         )
 
-
-def _nothing_more(_event: Any) -> None:
-    """The call is over, whether its client still wanted the answer or not."""
+    def _ended(self, _event: Any) -> None:
+        self._method.ended(self)
 
 
 class _Poller:
     """A thread that takes what happens to calls, one after the other, until it is relieved or nothing can happen."""
 
-    def __init__(self, queue: Any, name: str) -> None:
+    def __init__(self, method: DirectMethod, queue: Any, name: str) -> None:
+        self._method = method
         self._queue = queue
         self.thread = threading.Thread(target=self._run, name=name, daemon=True)
         self.relieved = False
@@ -223,15 +252,23 @@ class _Poller:
         self.thread.start()
 
     def _run(self) -> None:
+        heard = 0
         while not self.relieved:
-            event = self._queue.poll()
-            if event.completion_type == cygrpc.CompletionType.queue_shutdown:
-                return
+            event = None  # the core waits for whoever still holds a call
+            waits = self._method.waits
+            if not waits or heard < _HEARD_IN_A_ROW:
+                event = self._queue.poll(_NOW if waits else None)
+                if event.completion_type == cygrpc.CompletionType.queue_shutdown:
+                    return
             self.steps += 1
             self.busy = True
             try:
-                event.tag(event)
+                if event is None or event.completion_type == cygrpc.CompletionType.queue_timeout:
+                    heard = 0
+                    self._method.answer_some()
+                else:
+                    heard += 1
+                    event.tag(event)
             except Exception as error:  # a defect: the call ends with it, the others must go on
                 log.error("call_failed", exc_info=error)
             self.busy = False
-            del event  # the core waits for whoever still holds a call

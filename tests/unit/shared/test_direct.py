@@ -23,11 +23,11 @@ Ask = Callable[..., bytes]
 
 @contextmanager
 def serving(
-    handler: Handler, *, most_waiting: int = 10, most_threads: int = 64
+    handler: Handler, *, most_calls: int = 100, most_threads: int = 64
 ) -> Iterator[tuple[grpc.Server, int, DirectMethod]]:
     """A server with one direct method, and one of grpcio's own beside it; and its port."""
     pool = ThreadPoolExecutor(2)
-    direct = DirectMethod(PATH, handler, pool, most_waiting=most_waiting, most_threads=most_threads)
+    direct = DirectMethod(PATH, handler, pool, most_calls=most_calls, most_threads=most_threads)
     server = grpc.server(pool, options=[("grpc.max_receive_message_length", 64 * KiB)])
     usual = grpc.unary_unary_rpc_method_handler(lambda data, _context: b"usual " + data)
     server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler("wayline.test.Shop", {"Usual": usual})])
@@ -142,7 +142,7 @@ def test_when_too_many_wait_more_are_refused_and_later_welcome_again() -> None:
     def handler(_data: bytes, _remaining: float) -> Callable[[], bytes]:
         return lambda: b"at last" if gate.wait(30) else b""
 
-    with served(handler, most_waiting=2) as (channel, _):
+    with served(handler, most_calls=2) as (channel, _):
         ask = channel.unary_unary(PATH)
         calls = [ask.future(b"", timeout=30) for _ in range(10)]
         for call in calls:
@@ -150,7 +150,7 @@ def test_when_too_many_wait_more_are_refused_and_later_welcome_again() -> None:
         assert all(refusals.acquire(timeout=20) for _ in range(8))
         refused = [call for call in calls if call.done()]
         assert {(call.code(), call.details()) for call in refused} == {
-            (grpc.StatusCode.RESOURCE_EXHAUSTED, "2 calls wait already; try again later")
+            (grpc.StatusCode.RESOURCE_EXHAUSTED, "2 calls are under way already; try again later")
         }
         gate.set()
         assert [call.result(20) for call in calls if call not in refused] == [b"at last"] * 2
@@ -164,7 +164,13 @@ def _eventually(ask: Callable[[], bytes]) -> bytes:
             return ask()
         except grpc.RpcError:
             assert time.monotonic() < until
-            time.sleep(0.01)
+
+
+def test_callers_who_are_refused_and_come_again_at_once_keep_nobody_from_an_answer() -> None:
+    with asked(echo, most_calls=2) as ask, ThreadPoolExecutor(16) as callers:
+        asked_for = [b"%d" % number for number in range(200)]
+        answers = callers.map(lambda data: _eventually(lambda: ask(data, timeout=20)), asked_for)
+        assert list(answers) == [b"you said " + one for one in asked_for]
 
 
 def test_who_gives_up_while_waiting_harms_nobody() -> None:
