@@ -30,6 +30,7 @@ PACKAGES = (
 )
 COMPILED = (
     "wayline/direct.py",
+    "wayline/direct_call.py",
     "wayline/identifiers.py",
     "wayline/identity.py",
     "wayline_decision/core/*.py",

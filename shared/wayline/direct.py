@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor
@@ -22,7 +21,7 @@ import grpc
 from grpc._cython import cygrpc  # type: ignore[attr-defined]  # the published types leave it out
 
 from wayline import logging
-from wayline.errors import WaylineError, status_of
+from wayline.direct_call import Call
 
 Later = Callable[[], bytes]
 """What is left to do for an answer."""
@@ -30,13 +29,14 @@ Handler = Callable[[bytes, float], "bytes | Later"]
 """Takes a request and the seconds until its caller gives up, both as they came."""
 
 MOST_CALLS = 1_000
+MOST_READ = 64
+"""Requests in memory that wait for their turn; those of other calls are left to the core, which slows their senders."""
 MOST_THREADS = 64
 _IN_A_ROW = 4
 """Requests that are answered before it is looked who else has come: of too many, the last should hear it at once."""
 _HEARD_IN_A_ROW = 32
 """What may happen to calls before some request has its turn: a flood must not keep all from being answered."""
 _WATCH_SECONDS = 0.02
-_NO_FLAGS = 0
 _NOW = 0.0
 log = logging.get("direct")
 
@@ -72,10 +72,13 @@ class DirectMethod:
         self._most_calls = most_calls
         self._most_threads = most_threads
         self._queue = cygrpc.CompletionQueue()
-        self._calls: set[_Call] = set()
+        self._calls: set[Call] = set()
         """Under way. Adding, discarding and counting need no lock: the interpreter does each in one go."""
-        self._ready: deque[tuple[_Call, bytes]] = deque()
-        """Requests that are there, and wait for their turn."""
+        self._unread: deque[Call] = deque()
+        self._read: set[Call] = set()
+        """Their requests are being read, or are there and wait for their turn."""
+        self._ready: deque[tuple[Call, bytes]] = deque()
+        """Requests that wait for their turn."""
         self._core: Any = None
         self._poller: _Poller | None = None
         self._pollers: set[_Poller] = set()
@@ -128,37 +131,48 @@ class DirectMethod:
         if not event.success:
             return  # no call, but the end of the server
         self._ask()
-        call = _Call(self, event)
+        call = Call(event, self._received, self._over)
         if len(self._calls) < self._most_calls:
             self._calls.add(call)
-            event.call.start_server_batch((cygrpc.ReceiveMessageOperation(_NO_FLAGS),), call.received)
+            self._unread.append(call)
+            self._read_on()
         else:
             problem = f"{self._most_calls} calls are under way already; try again later"
             call.refuse(grpc.StatusCode.RESOURCE_EXHAUSTED, problem)
 
-    def received(self, call: _Call, data: bytes) -> None:
-        """A request is there."""
+    def _read_on(self) -> None:
+        while self._unread and len(self._read) < MOST_READ:
+            try:
+                call = self._unread.popleft()
+            except IndexError:  # a thread that was relieved was faster
+                return
+            self._read.add(call)
+            call.read()
+
+    def _received(self, call: Call, data: bytes) -> None:
         self._ready.append((call, data))
 
-    def ended(self, call: _Call) -> None:
-        """A call is over, whether its client still wanted the answer or not."""
+    def _over(self, call: Call) -> None:
         self._calls.discard(call)
+        self._read.discard(call)
+        self._read_on()
 
     @property
     def waits(self) -> bool:
         """Whether a request waits for its turn."""
         return bool(self._ready)
 
-    def answer_some(self) -> None:
-        """Answer the next few, each at once or where waiting holds up nobody."""
-        for _ in range(_IN_A_ROW):
-            try:
-                call, data = self._ready.popleft()
-            except IndexError:
-                return
-            self._answer(call, data)
+    def answer_next(self) -> None:
+        """Answer a request that waits, at once or where waiting holds up nobody."""
+        try:
+            call, data = self._ready.popleft()
+        except IndexError:  # a thread that was relieved was faster
+            return
+        self._read.discard(call)
+        self._read_on()
+        self._answer(call, data)
 
-    def _answer(self, call: _Call, data: bytes) -> None:
+    def _answer(self, call: Call, data: bytes) -> None:
         remaining_seconds = call.remaining_seconds()
         if not remaining_seconds:
             call.refuse(grpc.StatusCode.DEADLINE_EXCEEDED, "the deadline was over before it was this call's turn")
@@ -177,66 +191,13 @@ class DirectMethod:
             call.refuse(grpc.StatusCode.UNAVAILABLE, "the server is shutting down")
 
 
-def _finish(call: _Call, left: Later) -> None:
+def _finish(call: Call, left: Later) -> None:
     try:
         answer = left()
     except Exception as error:
         call.fail(error)
     else:
         call.send(answer)
-
-
-class _Call:
-    """One call, from its arrival to its answer."""
-
-    __slots__ = ("_call", "_deadline", "_method")
-
-    def __init__(self, method: DirectMethod, event: Any) -> None:
-        self._method = method
-        self._call = event.call
-        self._deadline: float = event.call_details.deadline
-
-    def remaining_seconds(self) -> float:
-        """Until the caller gives up; 0 when it has."""
-        return max(0.0, self._deadline - time.time())
-
-    def received(self, event: Any) -> None:
-        """The request is there, or there is none."""
-        data: bytes | None = event.batch_operations[0].message()
-        if data is None:
-            self.refuse(grpc.StatusCode.UNIMPLEMENTED, "the method takes exactly one request message")
-        else:
-            self._method.received(self, data)
-
-    def send(self, answer: bytes) -> None:
-        """Answer."""
-        self._end(cygrpc.StatusCode.ok, "", cygrpc.SendMessageOperation(answer, _NO_FLAGS))
-
-    def fail(self, error: Exception) -> None:
-        """End with the status that belongs to an error. What is not Wayline's own is a defect: its text is not told."""
-        if isinstance(error, WaylineError):
-            self.refuse(status_of(error), str(error))
-        else:
-            log.error("call_failed", exc_info=error)
-            self.refuse(grpc.StatusCode.INTERNAL, "a defect of the service; its log says more")
-
-    def refuse(self, status: grpc.StatusCode, problem: str) -> None:
-        """End without an answer."""
-        self._end(status.value[0], problem)
-
-    def _end(self, code: int, details: str, *message: Any) -> None:
-        self._call.start_server_batch(
-            (
-                cygrpc.SendInitialMetadataOperation(None, _NO_FLAGS),
-                *message,
-                cygrpc.SendStatusFromServerOperation(None, code, details, _NO_FLAGS),
-                cygrpc.ReceiveCloseOnServerOperation(_NO_FLAGS),
-            ),
-            self._ended,
-        )
-
-    def _ended(self, _event: Any) -> None:
-        self._method.ended(self)
 
 
 class _Poller:
@@ -260,15 +221,22 @@ class _Poller:
                 event = self._queue.poll(_NOW if waits else None)
                 if event.completion_type == cygrpc.CompletionType.queue_shutdown:
                     return
-            self.steps += 1
             self.busy = True
             try:
                 if event is None or event.completion_type == cygrpc.CompletionType.queue_timeout:
                     heard = 0
-                    self._method.answer_some()
+                    self._answer_some()
                 else:
                     heard += 1
+                    self.steps += 1
                     event.tag(event)
             except Exception as error:  # a defect: the call ends with it, the others must go on
                 log.error("call_failed", exc_info=error)
             self.busy = False
+
+    def _answer_some(self) -> None:
+        for _ in range(_IN_A_ROW):
+            if self.relieved or not self._method.waits:
+                return
+            self.steps += 1
+            self._method.answer_next()

@@ -15,6 +15,7 @@ from wayline.v1 import decision_pb2
 from wayline_decision.core.known import Situation
 from wayline_decision.core.plan import PlacementPlan, Plan
 
+MAX_REQUEST_BYTES = 256 << 10
 MAX_PLACEMENTS = 20
 MAX_LIMIT = 50
 MAX_TOKENS = 100
@@ -102,6 +103,9 @@ def read_request(
     Raises:
         InvalidField: names the field and what was expected.
     """
+    if len(data) > MAX_REQUEST_BYTES:
+        which = prefix.removesuffix(".") or "request"
+        raise InvalidField(which, f"expected at most {MAX_REQUEST_BYTES:,} bytes, got {len(data):,}")
     key = check_identifier(request.customer, f"{prefix}customer", plan.catalog.identifiers)
     # Reading a field of a message takes as long as the rest of a line here: once each.
     places = request.placements

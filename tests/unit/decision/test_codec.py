@@ -10,7 +10,7 @@ from tests.support.decisions import a_plan, an_action
 
 from wayline.errors import InvalidField
 from wayline.v1 import decision_pb2
-from wayline_decision.codec import Asked, Situations, read_request
+from wayline_decision.codec import MAX_REQUEST_BYTES, Asked, Situations, read_request
 
 PLAN = a_plan(
     [an_action("a", eligibility={"rule": "profile.views >= 0", "because": "Everyone"}), an_action("b", value=0.5)]
@@ -56,6 +56,14 @@ def test_a_bad_request_names_the_field_and_what_was_expected(fields: dict[str, A
     with pytest.raises(InvalidField) as refused:
         read(a_request(**fields))
     assert str(refused.value).startswith(words)
+
+
+def test_a_request_that_is_too_large_is_refused_alone_or_in_a_batch() -> None:
+    large = a_request(context={"device": "x" * MAX_REQUEST_BYTES})
+    with pytest.raises(InvalidField, match=r"^request: expected at most 262,144 bytes, got 262,\d{3}$"):
+        read(large)
+    with pytest.raises(InvalidField, match=r"^requests\[7\]: expected at most 262,144 bytes"):
+        read_request(large, large.SerializeToString(), PLAN, SITUATIONS, "requests[7].")
 
 
 def test_in_a_batch_the_field_says_which_request() -> None:

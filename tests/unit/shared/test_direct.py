@@ -13,7 +13,7 @@ from math import inf
 import grpc
 import pytest
 
-from wayline.direct import DirectMethod, Handler
+from wayline.direct import MOST_READ, DirectMethod, Handler
 from wayline.errors import InvalidField, Retryable
 
 PATH = "/wayline.test.Shop/Ask"
@@ -90,6 +90,22 @@ def test_many_callers_at_once_each_get_their_own_answer() -> None:
     with asked(echo) as ask, ThreadPoolExecutor(16) as callers:
         asked_for = [b"%d" % number for number in range(2_000)]
         assert list(callers.map(ask, asked_for)) == [b"you said " + one for one in asked_for]
+
+
+def test_requests_beyond_those_that_are_read_at_once_have_their_turn_too() -> None:
+    begun, gate = threading.Event(), threading.Event()
+
+    def handler(data: bytes, _remaining: float) -> bytes:
+        begun.set()
+        gate.wait(30)
+        return data
+
+    with served(handler, most_calls=1_000) as (channel, _):
+        ask = channel.unary_unary(PATH)
+        calls = [ask.future(bytes(KiB)) for _ in range(3 * MOST_READ)]
+        assert begun.wait(20)
+        gate.set()
+        assert all(call.result(20) == bytes(KiB) for call in calls)
 
 
 def test_methods_beside_it_on_the_same_port_go_grpcios_own_way() -> None:
@@ -189,18 +205,20 @@ def test_who_gives_up_while_waiting_harms_nobody() -> None:
 
 
 def test_nothing_is_done_for_who_has_given_up_before_it_was_their_turn() -> None:
-    gate = threading.Event()
+    begun, gate = threading.Event(), threading.Event()
     handled: list[bytes] = []
 
     def handler(data: bytes, _remaining: float) -> bytes:
         handled.append(data)
         if data == b"slow":
+            begun.set()
             gate.wait(30)
         return data
 
     with served(handler) as (channel, _):
         ask = channel.unary_unary(PATH)
         slow = ask.future(b"slow")
+        assert begun.wait(20)
         assert status(ask, b"late", timeout=0.2)[0] is grpc.StatusCode.DEADLINE_EXCEEDED
         time.sleep(0.3)  # the core's deadlines are rounded
         gate.set()
