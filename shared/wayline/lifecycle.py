@@ -92,13 +92,21 @@ class _AioHealth:
         await self._servicer.set(self._service, _status(ready))
 
 
-class _ThreadHealth:
+class ThreadHealth:
+    """The same for a threaded server, which may also say that it hangs."""
+
     def __init__(self, servicer: health.HealthServicer, service: str) -> None:
+        """Say it by `servicer`."""
         self._servicer = servicer
         self._service = service
 
     async def set_ready(self, ready: bool) -> None:
+        """Tell the probes of readiness."""
         self._servicer.set(self._service, _status(ready))
+
+    def set_alive(self, alive: bool) -> None:
+        """Tell the probes of life, whose failure has the process restarted."""
+        self._servicer.set("", _status(alive))
 
 
 def _status(ready: bool) -> int:
@@ -157,7 +165,7 @@ async def thread_server(
     max_receive_bytes: int = 5 * MiB,
     max_concurrent: int = 1_000,
     share_port: bool = False,
-) -> AsyncIterator[Health]:
+) -> AsyncIterator[ThreadHealth]:
     """A threaded gRPC server with health and reflection, on `pool`, which it shuts down at the end.
 
     Calls of the method `direct` go another way. With `share_port`, other processes may listen on the port too.
@@ -176,11 +184,11 @@ async def thread_server(
     _bind(server, settings.host, port)
     server.start()
     direct.start()
-    servicer.set("", _status(True))
-    ready = _ThreadHealth(servicer, service)
-    await ready.set_ready(True)
+    told = ThreadHealth(servicer, service)
+    told.set_alive(True)
+    await told.set_ready(True)
     try:
-        yield ready
+        yield told
     finally:
         servicer.enter_graceful_shutdown()
         stopped = server.stop(settings.shutdown_grace_seconds)

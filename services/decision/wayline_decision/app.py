@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, nullcontext, suppress
+from contextlib import asynccontextmanager, suppress
 
 import grpc
 from nats.aio.msg import Msg
@@ -40,7 +40,7 @@ from wayline_decision.engine import Engine, now_utc
 from wayline_decision.handlers import SERVICE, DecisionHandlers
 from wayline_decision.ledger import Ledger, told_log
 from wayline_decision.models import ModelShelf
-from wayline_decision.pulse import Pulse
+from wayline_decision.pulse import Pulse, probed
 from wayline_decision.records import RecordLog
 from wayline_decision.replay import Replayer
 from wayline_decision.reservations import Reservations
@@ -154,8 +154,8 @@ async def build(settings: DecisionSettings) -> AsyncIterator[None]:
             tasks.append(asyncio.create_task(follower.tell(health), name="ready"))
             for task in tasks:
                 task.add_done_callback(end_on_failure)
-            pulse = Pulse(pool, engine.turn_comes, lambda: direct.hangs)
-            async with seat.serving(pulse, settings.decision_silence_seconds) if seat else nullcontext():
+            pulse, silence = Pulse(pool, engine.turn_comes, lambda: direct.hangs), settings.decision_silence_seconds
+            async with seat.serving(pulse, silence) if seat else probed(pulse, silence, health.set_alive):
                 yield
         await end_all(tasks)
         await asyncio.gather(*(one.flush(settings.shutdown_grace_seconds) for one in (records, told, budgets)))

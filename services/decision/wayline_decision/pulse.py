@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 
+from wayline import logging
+from wayline.lifecycle import end_all, end_on_failure
 from wayline.pool import ElasticPool
+from wayline_decision.workers import BEATS
+
+log = logging.get("pulse")
 
 
 class Pulse:
@@ -53,6 +59,37 @@ class Pulse:
         if done:
             self._asked = None
         return bool(done) or self._pool.steps != steps or self._pool.all_wait
+
+
+@asynccontextmanager
+async def probed(pulse: Pulse, silence_seconds: float, set_alive: Callable[[bool], None]) -> AsyncIterator[None]:
+    """While the block lasts, say when nothing was felt for so long, and when it is felt again.
+
+    For a process that has no supervisor: the probes of Kubernetes have it restarted.
+    """
+    feeling = asyncio.create_task(_feel(pulse, silence_seconds, set_alive), name="pulse")
+    feeling.add_done_callback(end_on_failure)
+    try:
+        yield
+    finally:
+        await end_all([feeling])
+
+
+async def _feel(pulse: Pulse, silence_seconds: float, set_alive: Callable[[bool], None]) -> None:
+    silent = 0
+    while True:
+        rest = asyncio.create_task(asyncio.sleep(silence_seconds / BEATS))
+        if await pulse.felt(silence_seconds / BEATS):
+            if silent >= BEATS:
+                log.info("goes_on")
+                set_alive(True)
+            silent = 0
+        else:
+            silent += 1
+            if silent == BEATS:
+                log.error("hangs", silent_seconds=silence_seconds)
+                set_alive(False)
+        await rest
 
 
 def _nothing() -> None:

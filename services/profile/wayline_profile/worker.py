@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from itertools import islice
 
@@ -64,6 +65,7 @@ class Worker:
         self._filling = filling
         self._now_ms = now_ms
         self._ready = asyncio.Event()
+        self._changed = asyncio.Event()
         self._reading: Reading | None = None
 
     @property
@@ -76,6 +78,7 @@ class Worker:
         self._reading = reading
         self._feed.renew()
         self._ready.set()
+        self._changed.set()
 
     async def run(self) -> None:
         """Fold for ever."""
@@ -92,11 +95,13 @@ class Worker:
             await asyncio.sleep(0)  # let requests in between two batches
 
     async def beat(self) -> None:
-        """Tell the watermarks every second, for followers that have just started; and see whether the store is still
-        there, where nobody writes: a server that crashed may have forgotten its last commits.
+        """Tell the watermarks every second, for followers that have just started, and at once in a new feed; and see
+        whether the store is still there, where nobody writes: a server that crashed may have forgotten its last
+        commits.
         """
         await self._ready.wait()
         while True:
+            self._changed.clear()
             await self._feed.publish((), self._positions)
             known = dict(self._positions)
             try:
@@ -106,7 +111,8 @@ class Worker:
             else:
                 if any(stored.get(partition, 0) < position for partition, position in known.items()):
                     await self._leases.dispute(PositionMoved(f"the store went back from {known} to {stored}"))
-            await asyncio.sleep(_HEARTBEAT_SECONDS)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), _HEARTBEAT_SECONDS)
 
     async def sweep(self, *, message_id_days: float, timeline_days: float) -> None:
         """Forget what is over its age, a little at a time."""

@@ -10,7 +10,7 @@ from time import sleep
 import pytest
 
 from wayline.pool import ElasticPool
-from wayline_decision.pulse import Pulse
+from wayline_decision.pulse import Pulse, probed
 
 SECONDS = 20
 SHORT = 0.05
@@ -104,3 +104,13 @@ async def test_threads_that_go_on_do_not_hang_though_the_queue_does_not_get_shor
             assert [await pulse.felt(0.5) for _ in range(3)] == [True] * 3
         finally:
             stop.set()
+
+
+async def test_probes_hear_that_a_process_hangs_and_that_it_goes_on(pool: ElasticPool):
+    turn = Turn()
+    told: asyncio.Queue[bool] = asyncio.Queue()
+    async with asyncio.timeout(SECONDS), probed(Pulse(pool, turn.comes), 10 * SHORT, told.put_nowait):
+        with turn.lock:
+            assert await told.get() is False
+        assert await told.get() is True
+    assert told.empty()
