@@ -31,6 +31,7 @@ PACKAGES = (
 COMPILED = (
     "wayline/direct.py",
     "wayline/direct_call.py",
+    "wayline/direct_poller.py",
     "wayline/identifiers.py",
     "wayline/identity.py",
     "wayline_decision/core/*.py",

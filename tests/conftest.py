@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 
+import hypothesis
 import nats
 import pytest
 from nats.js import JetStreamContext
 from tests.support.nats import NatsServer
 from tests.support.postgres import PostgresServer
+
+# How long an example takes says nothing about it on a machine that does something else as well.
+hypothesis.settings.register_profile("wayline", deadline=None)
+hypothesis.settings.load_profile("wayline")
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ pyproject.toml holds grpcio to the release that this was tested with.
 from __future__ import annotations
 
 import asyncio
-import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor
@@ -22,6 +22,7 @@ from grpc._cython import cygrpc  # type: ignore[attr-defined]  # the published t
 
 from wayline import logging
 from wayline.direct_call import Call
+from wayline.direct_poller import Poller
 
 Later = Callable[[], bytes]
 """What is left to do for an answer."""
@@ -32,12 +33,10 @@ MOST_CALLS = 1_000
 MOST_READ = 64
 """Requests in memory that wait for their turn; those of other calls are left to the core, which slows their senders."""
 MOST_THREADS = 64
-_IN_A_ROW = 4
-"""Requests that are answered before it is looked who else has come: of too many, the last should hear it at once."""
-_HEARD_IN_A_ROW = 32
-"""What may happen to calls before some request has its turn: a flood must not keep all from being answered."""
+READ_SECONDS = 5.0
+"""In which a request must have come, once its call has."""
 _WATCH_SECONDS = 0.02
-_NOW = 0.0
+_DRAIN_SECONDS = 0.01
 log = logging.get("direct")
 
 
@@ -45,7 +44,8 @@ class DirectMethod:
     """A method whose handler answers at once, or says what is left to do; that is then done on a pool.
 
     One thread takes call after call, so that no two compete for the interpreter's lock. Should it stand still in one of
-    them, another takes over (`watch`).
+    them, another takes over (`watch`). Nothing is done for a call whose deadline is over; that its client cancelled it
+    is noticed only with the answer.
     """
 
     def __init__(
@@ -56,6 +56,7 @@ class DirectMethod:
         *,
         most_calls: int = MOST_CALLS,
         most_threads: int = MOST_THREADS,
+        read_seconds: float = READ_SECONDS,
     ) -> None:
         """Serve nothing yet.
 
@@ -65,23 +66,29 @@ class DirectMethod:
             pool: for what has to wait.
             most_calls: that may be under way, those with the pool included. More are refused with RESOURCE_EXHAUSTED.
             most_threads: that may stand still.
+            read_seconds: a call whose request has not come by then is ended, since it keeps others from being read.
         """
         self._path = path
         self._handler = handler
         self._pool = pool
         self._most_calls = most_calls
         self._most_threads = most_threads
+        self._read_seconds = read_seconds
         self._queue = cygrpc.CompletionQueue()
         self._calls: set[Call] = set()
         """Under way. Adding, discarding and counting need no lock: the interpreter does each in one go."""
+        self._refused: set[Call] = set()
+        """Their refusals are under way."""
         self._unread: deque[Call] = deque()
         self._read: set[Call] = set()
         """Their requests are being read, or are there and wait for their turn."""
         self._ready: deque[tuple[Call, bytes]] = deque()
         """Requests that wait for their turn."""
         self._core: Any = None
-        self._poller: _Poller | None = None
-        self._pollers: set[_Poller] = set()
+        self._poller: Poller | None = None
+        self._pollers: set[Poller] = set()
+        self._last = False
+        """No more calls come."""
 
     def add_to(self, server: grpc.Server) -> None:
         """Take this method's calls from the server. Before it starts."""
@@ -100,17 +107,32 @@ class DirectMethod:
         return len(self._pollers) >= self._most_threads
 
     async def watch(self) -> None:
-        """For ever: where a call keeps the thread that takes them, let another take the next ones."""
-        while True:
+        """Until `stop`: where a call keeps the thread that takes them, let another take the next ones."""
+        while not self._last:
             poller = self._poller
             seen = poller.steps if poller else 0
             await asyncio.sleep(_WATCH_SECONDS)
             self._pollers = {one for one in self._pollers if one.thread.is_alive()}
-            if poller and poller.busy and poller.steps == seen and not self.hangs:
-                self._relieve()
+            if poller and not self._last and not self.hangs:
+                stands_still = poller.busy and poller.steps == seen
+                if stands_still or not poller.thread.is_alive():
+                    self._relieve()
+            late = time.monotonic() - self._read_seconds
+            for call in [one for one in self._read if 0 < one.reads_since < late]:
+                call.give_up(f"the request did not come within {self._read_seconds:g} s")
 
     def stop(self, timeout_seconds: float) -> None:
-        """End the threads. After the server has stopped and the pool was shut down: no call is left then."""
+        """End the threads, after the server has stopped and what was with the pool has ended.
+
+        The core says that a server has stopped when its connections are gone. Calls may be under way still, and it ends
+        the process when one of them goes on after its queue was shut down: so that has to wait.
+        """
+        until = time.monotonic() + timeout_seconds
+        while self._calls or self._refused or not self._last:
+            if time.monotonic() >= until:
+                log.error("calls_hang", calls=len(self._calls))
+                return
+            time.sleep(_DRAIN_SECONDS)
         self._queue.shutdown()
         for poller in self._pollers:
             poller.thread.join(timeout_seconds)
@@ -118,27 +140,29 @@ class DirectMethod:
     def _relieve(self) -> None:
         if self._poller is not None:
             self._poller.relieved = True
-        self._poller = _Poller(self, self._queue, f"direct_{self._path.rpartition('/')[2]}")
+        self._poller = Poller(self, self._queue, f"direct_{self._path.rpartition('/')[2]}")
         self._pollers.add(self._poller)
 
     def _ask(self) -> None:
         try:
             self._core.request_registered_call(self._queue, self._queue, self._path, self._arrived)
-        except ValueError:  # the server is shutting down: there is no next call
-            return
+        except ValueError:  # the server is shutting down
+            self._last = True
 
     def _arrived(self, event: Any) -> None:
-        if not event.success:
-            return  # no call, but the end of the server
-        self._ask()
+        if not event.success:  # no call, but the end of the server
+            self._last = True
+            return
         call = Call(event, self._received, self._over)
-        if len(self._calls) < self._most_calls:
-            self._calls.add(call)
-            self._unread.append(call)
-            self._read_on()
-        else:
+        refused = len(self._calls) >= self._most_calls
+        (self._refused if refused else self._calls).add(call)
+        self._ask()
+        if refused:
             problem = f"{self._most_calls} calls are under way already; try again later"
             call.refuse(grpc.StatusCode.RESOURCE_EXHAUSTED, problem)
+        else:
+            self._unread.append(call)
+            self._read_on()
 
     def _read_on(self) -> None:
         while self._unread and len(self._read) < MOST_READ:
@@ -153,6 +177,7 @@ class DirectMethod:
         self._ready.append((call, data))
 
     def _over(self, call: Call) -> None:
+        self._refused.discard(call)
         self._calls.discard(call)
         self._read.discard(call)
         self._read_on()
@@ -175,11 +200,11 @@ class DirectMethod:
     def _answer(self, call: Call, data: bytes) -> None:
         remaining_seconds = call.remaining_seconds()
         if not remaining_seconds:
-            call.refuse(grpc.StatusCode.DEADLINE_EXCEEDED, "the deadline was over before it was this call's turn")
+            call.refuse_late()
             return
         try:
             answer = self._handler(data, remaining_seconds)
-        except Exception as error:
+        except BaseException as error:  # whatever it is, the call must end
             call.fail(error)
             return
         if isinstance(answer, bytes):
@@ -187,56 +212,17 @@ class DirectMethod:
             return
         try:
             self._pool.submit(_finish, call, answer)
-        except RuntimeError:
-            call.refuse(grpc.StatusCode.UNAVAILABLE, "the server is shutting down")
+        except RuntimeError as error:
+            call.refuse(grpc.StatusCode.UNAVAILABLE, f"no thread takes it on: {error}")
 
 
 def _finish(call: Call, left: Later) -> None:
+    if not call.remaining_seconds():
+        call.refuse_late()
+        return
     try:
         answer = left()
-    except Exception as error:
+    except BaseException as error:
         call.fail(error)
     else:
         call.send(answer)
-
-
-class _Poller:
-    """A thread that takes what happens to calls, one after the other, until it is relieved or nothing can happen."""
-
-    def __init__(self, method: DirectMethod, queue: Any, name: str) -> None:
-        self._method = method
-        self._queue = queue
-        self.thread = threading.Thread(target=self._run, name=name, daemon=True)
-        self.relieved = False
-        self.busy = False
-        self.steps = 0
-        self.thread.start()
-
-    def _run(self) -> None:
-        heard = 0
-        while not self.relieved:
-            event = None  # the core waits for whoever still holds a call
-            waits = self._method.waits
-            if not waits or heard < _HEARD_IN_A_ROW:
-                event = self._queue.poll(_NOW if waits else None)
-                if event.completion_type == cygrpc.CompletionType.queue_shutdown:
-                    return
-            self.busy = True
-            try:
-                if event is None or event.completion_type == cygrpc.CompletionType.queue_timeout:
-                    heard = 0
-                    self._answer_some()
-                else:
-                    heard += 1
-                    self.steps += 1
-                    event.tag(event)
-            except Exception as error:  # a defect: the call ends with it, the others must go on
-                log.error("call_failed", exc_info=error)
-            self.busy = False
-
-    def _answer_some(self) -> None:
-        for _ in range(_IN_A_ROW):
-            if self.relieved or not self._method.waits:
-                return
-            self.steps += 1
-            self._method.answer_next()

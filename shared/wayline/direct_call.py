@@ -19,7 +19,7 @@ log = logging.get("direct")
 class Call:
     """One call, from its arrival to its answer."""
 
-    __slots__ = ("_call", "_deadline", "_over", "_ready")
+    __slots__ = ("_call", "_deadline", "_over", "_ready", "reads_since")
 
     def __init__(self, event: Any, ready: Callable[[Call, bytes], None], over: Callable[[Call], None]) -> None:
         """Take the call of a `RequestCallEvent`.
@@ -33,6 +33,8 @@ class Call:
         self._over = over
         self._call = event.call
         self._deadline: float = event.call_details.deadline
+        self.reads_since = 0.0
+        """On the monotonic clock; 0: it does not."""
 
     def remaining_seconds(self) -> float:
         """Until the caller gives up; 0 when it has."""
@@ -40,9 +42,16 @@ class Call:
 
     def read(self) -> None:
         """Read the request."""
+        self.reads_since = time.monotonic()
         self._call.start_server_batch((cygrpc.ReceiveMessageOperation(_NO_FLAGS),), self._received)
 
+    def give_up(self, problem: str) -> None:
+        """End it while the request is still being read."""
+        self.reads_since = 0.0
+        self._call.cancel(cygrpc.StatusCode.deadline_exceeded, problem)
+
     def _received(self, event: Any) -> None:
+        self.reads_since = 0.0
         data: bytes | None = event.batch_operations[0].message()
         if data is None:
             self.refuse(grpc.StatusCode.UNIMPLEMENTED, "the method takes exactly one request message")
@@ -51,9 +60,9 @@ class Call:
 
     def send(self, answer: bytes) -> None:
         """Answer."""
-        self._end(cygrpc.StatusCode.ok, "", cygrpc.SendMessageOperation(answer, _NO_FLAGS))
+        self._end(cygrpc.StatusCode.ok, b"", answer)
 
-    def fail(self, error: Exception) -> None:
+    def fail(self, error: BaseException) -> None:
         """End with the status that belongs to an error. What is not Wayline's own is a defect: its text is not told."""
         if isinstance(error, WaylineError):
             self.refuse(status_of(error), str(error))
@@ -61,20 +70,27 @@ class Call:
             log.error("call_failed", exc_info=error)
             self.refuse(grpc.StatusCode.INTERNAL, "a defect of the service; its log says more")
 
+    def refuse_late(self) -> None:
+        """End it unanswered, since its client has given up."""
+        self.refuse(grpc.StatusCode.DEADLINE_EXCEEDED, "the deadline was over before it was this call's turn")
+
     def refuse(self, status: grpc.StatusCode, problem: str) -> None:
         """End without an answer."""
-        self._end(status.value[0], problem)
+        self._end(status.value[0], problem.encode("utf-8", "replace"))
 
-    def _end(self, code: int, details: str, *message: Any) -> None:
-        self._call.start_server_batch(
-            (
+    def _end(self, code: int, details: bytes, answer: bytes | None = None) -> None:
+        try:
+            operations = [
                 cygrpc.SendInitialMetadataOperation(None, _NO_FLAGS),
-                *message,
                 cygrpc.SendStatusFromServerOperation(None, code, details, _NO_FLAGS),
                 cygrpc.ReceiveCloseOnServerOperation(_NO_FLAGS),
-            ),
-            self._ended,
-        )
+            ]
+            if answer is not None:
+                operations.append(cygrpc.SendMessageOperation(answer, _NO_FLAGS))
+            self._call.start_server_batch(operations, self._ended)
+        except BaseException:
+            self._over(self)  # the core cancels a call that nobody holds
+            raise
 
     def _ended(self, _event: Any) -> None:
         self._over(self)

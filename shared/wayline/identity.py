@@ -34,7 +34,11 @@ def normalise(kind: str, value: str) -> str:
         return value.lower()
     if kind == "phone":
         digits = "".join(character for character in value if character in "0123456789")
-        return f"+{digits.removeprefix('00')}" if digits and value.startswith(("+", "00")) else digits
+        if not value.startswith("+") and not digits.startswith("00"):
+            return digits
+        while digits.startswith("00"):
+            digits = digits[2:]
+        return f"+{digits}" if digits else ""
     return value
 
 

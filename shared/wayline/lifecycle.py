@@ -7,7 +7,7 @@ import gc
 import os
 import signal
 from collections.abc import AsyncIterator, Callable, Collection
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Protocol, TypeVar, cast
 
@@ -17,6 +17,7 @@ from grpc_reflection.v1alpha import reflection
 
 from wayline import logging
 from wayline.direct import DirectMethod
+from wayline.pool import ElasticPool
 from wayline.settings import Settings, read
 
 S = TypeVar("S", bound=Settings)
@@ -160,7 +161,7 @@ async def thread_server(
     service: str,
     register: Callable[[grpc.Server], None],
     *,
-    pool: Executor,
+    pool: ElasticPool,
     direct: DirectMethod,
     max_receive_bytes: int = 5 * MiB,
     max_concurrent: int = 1_000,
@@ -193,8 +194,9 @@ async def thread_server(
         servicer.enter_graceful_shutdown()
         stopped = server.stop(settings.shutdown_grace_seconds)
         await asyncio.get_running_loop().run_in_executor(None, stopped.wait)
-        pool.shutdown()
-        direct.stop(settings.shutdown_grace_seconds)
+        if not await asyncio.to_thread(pool.close, settings.shutdown_grace_seconds):
+            log.error("threads_hang")
+        await asyncio.to_thread(direct.stop, settings.shutdown_grace_seconds)
 
 
 def _bind(server: grpc.Server | grpc.aio.Server, host: str, port: int) -> None:

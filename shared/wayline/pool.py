@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
+from math import inf
 from queue import Empty, SimpleQueue
 from typing import Any, ParamSpec, TypeVar
 
@@ -83,7 +85,6 @@ class ElasticPool(Executor):
         """Take no more tasks; finish those that were taken, or cancel those that have not begun. Twice is safe."""
         with self._lock:
             self._ended = True
-            threads = list(self._threads)
         while cancel_futures:
             try:
                 item = self._tasks.get_nowait()
@@ -91,11 +92,19 @@ class ElasticPool(Executor):
                 break
             if item is not None:
                 item[0].cancel()
+        self.close(inf if wait else 0.0)
+
+    def close(self, timeout_seconds: float) -> bool:
+        """The same, but wait for so long at most. Returns whether all threads have ended."""
+        with self._lock:
+            self._ended = True
+            threads = list(self._threads)
         for _ in threads:
             self._tasks.put(None)
-        if wait:
-            for thread in threads:
-                thread.join()
+        until = time.monotonic() + timeout_seconds
+        for thread in threads:
+            thread.join(None if until == inf else max(0.0, until - time.monotonic()))
+        return not any(thread.is_alive() for thread in threads)
 
     def _start(self) -> None:
         """One thread more. The lock is held."""

@@ -23,7 +23,11 @@ def numbers(report: Report, *keys: str) -> dict[str, Any]:
 
 async def test_decide_compares_with_a_bare_server() -> None:
     report = await decide.bench(decide.DecideSize(world=SMALL, rounds=1, seconds=2.0))
-    found = numbers(report, "echo_per_s", "decide_per_s", "ratio", "p50_ms", "p99_ms", "in_process_us", "concurrency")
+    found = numbers(
+        report,
+        *("echo_per_s", "direct_per_s", "decide_per_s", "ratio", "ratio_to_direct"),
+        *("p50_ms", "p99_ms", "in_process_us", "concurrency"),
+    )
     assert found["load"] in ("h2load", "own")
 
 

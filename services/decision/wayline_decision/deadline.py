@@ -33,12 +33,12 @@ class Deadline:
         self.waited_seconds = 0.0
         """For events, at the caller's wish."""
 
-    def patience_for_events(self) -> float:
+    def patience_for_events(self, now: float) -> float:
         """How long to wait for events: so that there is time to ask for the profile afterwards, in any case."""
-        patience = self.patience()
+        patience = self.patience(now)
         return patience if patience == inf else patience - min(_FOR_PROFILE_SECONDS, patience / 2)
 
-    def patience(self) -> float:
+    def patience(self, now: float) -> float:
         """How long to wait for the profile, once events were waited for; 0 or less: not at all.
 
         The rest is kept for deciding and for the way back: a tenth of what the caller gave, at least 20 ms or half of
@@ -48,7 +48,7 @@ class Deadline:
         if given == inf:
             return inf
         kept = max(min(_KEPT_SECONDS, given / 2), _SHARE_KEPT * given, 3 * self._typical)
-        return given - kept - self.waited_seconds
+        return given - kept - (now - self._begun)
 
     def patience_for_turn(self, now: float) -> float:
         """How long to wait for other decisions, from 0: until there is no time left to decide."""

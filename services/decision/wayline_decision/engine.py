@@ -152,8 +152,11 @@ class Engine:
         if not ready or not self._turn.acquire(blocking=False):
             return lambda: self._timed(ticket, deadline, lambda: self._decide_patiently(state, asked, deadline))
         try:
-            case = case_of(state, asked, entry, reachable=True)
-            return self._timed(ticket, deadline, lambda: self._answer_one(case, deadline, stale=False))
+            return self._timed(
+                ticket,
+                deadline,
+                lambda: self._answer_one(case_of(state, asked, entry, reachable=True), deadline, stale=False),
+            )
         finally:
             self._turn.release()
 
@@ -173,7 +176,7 @@ class Engine:
         if self._is_erased(asked):
             case = case_of(state, asked, None, reachable=True)
         else:
-            looked = self._views.get((asked.key,), deadline.patience())
+            looked = self._views.get((asked.key,), deadline.patience(self._monotonic()))
             case = case_of(state, asked, looked.entries.get(asked.key), reachable=looked.reachable)
         if not self._turn.acquire(blocking=False) and not self._wait_for_turn(deadline):
             return self._fall_back(state, asked, OUT_OF_TIME, stale=stale)
@@ -224,7 +227,9 @@ class Engine:
         waiting = [one for one in asked if one.waits]
         stale = bool(waiting) and not self._await_events(waiting, deadline)
         erased = {one.key for one in asked if self._is_erased(one)}
-        looked = self._views.get([one.key for one in asked if one.key not in erased], deadline.patience())
+        looked = self._views.get(
+            [one.key for one in asked if one.key not in erased], deadline.patience(self._monotonic())
+        )
         cases = [
             case_of(
                 state,
@@ -310,7 +315,8 @@ class Engine:
             return True
         begun = self._monotonic()
         with self._waiting():
-            arrived = self._views.wait_for(tokens, max(0.0, min(AT_LEAST_SECONDS, deadline.patience_for_events())))
+            patience = deadline.patience_for_events(begun)
+            arrived = self._views.wait_for(tokens, max(0.0, min(AT_LEAST_SECONDS, patience)))
         deadline.waited_seconds = self._monotonic() - begun
         return arrived
 

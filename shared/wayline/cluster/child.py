@@ -91,7 +91,7 @@ class Child:
         if number not in _HARMLESS:
             self._doomed = process
             self._healthy.clear()
-        process.send_signal(number)
+        self._send(process, number)
 
     async def wait_healthy(self) -> None:
         """Until the process is well.
@@ -196,9 +196,10 @@ class Child:
         return self._process
 
     def _send(self, process: asyncio.subprocess.Process | None, number: signal.Signals) -> None:
-        if process is not None:
-            with suppress(ProcessLookupError):  # it ended by itself, and its end is on the way to us
-                process.send_signal(number)
+        if process is not None and process.returncode is None:
+            # Not by `send_signal`, which takes the exit code away from who waits for it if the process has just ended.
+            with suppress(ProcessLookupError):
+                os.kill(process.pid, number)
 
     def _event(self, kind: Literal["started", "healthy", "died", "stopped", "warning"], detail: str = "") -> None:
         pid = self._process.pid if self._process else None

@@ -16,8 +16,7 @@ seconds = st.floats(0, 100)
 @given(st.floats(-1, 100), seconds, seconds)
 def test_whatever_is_waited_for_some_time_is_kept_for_deciding(given: float, typical: float, waited: float) -> None:
     deadline = Deadline(0.0, given, typical)
-    deadline.waited_seconds = waited
-    for patience in (deadline.patience(), deadline.patience_for_events()):
+    for patience in (deadline.patience(waited), deadline.patience_for_events(waited)):
         assert patience <= 0 or waited + patience <= given - min(0.02, given / 2)
         assert patience <= 0 or waited + patience <= given - 3 * typical
 
@@ -25,18 +24,17 @@ def test_whatever_is_waited_for_some_time_is_kept_for_deciding(given: float, typ
 @given(st.floats(0.002, 100))
 def test_who_waits_for_events_can_still_ask_for_the_profile(given: float) -> None:
     deadline = Deadline(0.0, given, 0.0)
-    deadline.waited_seconds = deadline.patience_for_events()
-    assert deadline.patience() >= min(0.04, given / 5)
+    assert deadline.patience(deadline.patience_for_events(0.0)) >= min(0.04, given / 5)
 
 
 @pytest.mark.parametrize(("given", "patience"), [(1.0, 0.9), (0.1, 0.08), (0.02, 0.01), (0.002, 0.001)])
 def test_a_profile_is_waited_for_as_long_as_the_deadline_allows(given: float, patience: float) -> None:
-    assert Deadline(5.0, given, 0.0).patience() == pytest.approx(patience)
+    assert Deadline(5.0, given, 0.0).patience(5.0) == pytest.approx(patience)
 
 
 def test_who_has_no_deadline_waits_the_usual_time() -> None:
     deadline = Deadline(5.0, None, 0.01)
-    assert deadline.patience() == deadline.patience_for_events() == inf
+    assert deadline.patience(5.0) == deadline.patience_for_events(5.0) == inf
     assert not deadline.presses(1e9)
 
 

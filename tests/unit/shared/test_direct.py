@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager, suppress
 from math import inf
+from typing import Any
 
 import grpc
 import pytest
@@ -23,11 +24,13 @@ Ask = Callable[..., bytes]
 
 @contextmanager
 def serving(
-    handler: Handler, *, most_calls: int = 100, most_threads: int = 64
+    handler: Handler, *, most_calls: int = 100, most_threads: int = 64, read_seconds: float = 30.0
 ) -> Iterator[tuple[grpc.Server, int, DirectMethod]]:
     """A server with one direct method, and one of grpcio's own beside it; and its port."""
     pool = ThreadPoolExecutor(2)
-    direct = DirectMethod(PATH, handler, pool, most_calls=most_calls, most_threads=most_threads)
+    direct = DirectMethod(
+        PATH, handler, pool, most_calls=most_calls, most_threads=most_threads, read_seconds=read_seconds
+    )
     server = grpc.server(pool, options=[("grpc.max_receive_message_length", 64 * KiB)])
     usual = grpc.unary_unary_rpc_method_handler(lambda data, _context: b"usual " + data)
     server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler("wayline.test.Shop", {"Usual": usual})])
@@ -44,14 +47,14 @@ def serving(
 
 
 @contextmanager
-def served(handler: Handler, **options: int) -> Iterator[tuple[grpc.Channel, DirectMethod]]:
+def served(handler: Handler, **options: Any) -> Iterator[tuple[grpc.Channel, DirectMethod]]:
     """The same, with a channel to it."""
     with serving(handler, **options) as (_, port, direct), grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
         yield channel, direct
 
 
 @contextmanager
-def asked(handler: Handler, **options: int) -> Iterator[Ask]:
+def asked(handler: Handler, **options: Any) -> Iterator[Ask]:
     with served(handler, **options) as (channel, _):
         yield channel.unary_unary(PATH)
 
@@ -189,6 +192,13 @@ def test_callers_who_are_refused_and_come_again_at_once_keep_nobody_from_an_answ
         assert list(answers) == [b"you said " + one for one in asked_for]
 
 
+def _within(true: Callable[[], bool]) -> bool:
+    until = time.monotonic() + 20
+    while not true() and time.monotonic() < until:
+        time.sleep(0.001)
+    return true()
+
+
 def test_who_gives_up_while_waiting_harms_nobody() -> None:
     gate = threading.Event()
 
@@ -225,6 +235,50 @@ def test_nothing_is_done_for_who_has_given_up_before_it_was_their_turn() -> None
         assert slow.result(20) == b"slow"
         assert ask(b"in time", timeout=20) == b"in time"
     assert handled == [b"slow", b"in time"]
+
+
+def test_what_has_waited_until_its_caller_gave_up_is_not_done_any_more() -> None:
+    gate = threading.Event()
+    done: list[bytes] = []
+
+    def handler(data: bytes, _remaining: float) -> Callable[[], bytes]:
+        def later() -> bytes:
+            done.append(data)
+            gate.wait(30)
+            return data
+
+        return later
+
+    with served(handler) as (channel, _):
+        ask = channel.unary_unary(PATH)
+        first = [ask.future(b"first") for _ in range(2)]  # as many as the pool has threads
+        assert _within(lambda: len(done) == 2)
+        assert status(ask, b"late", timeout=0.2)[0] is grpc.StatusCode.DEADLINE_EXCEEDED
+        time.sleep(0.3)  # the core's deadlines are rounded
+        gate.set()
+        assert [one.result(20) for one in first] == [b"first"] * 2
+        assert ask(b"in time", timeout=20) == b"in time"
+    assert done == [b"first", b"first", b"in time"]
+
+
+async def test_calls_whose_request_never_comes_keep_nobody_from_an_answer() -> None:
+    never = threading.Event()
+
+    def nothing_yet() -> Iterator[bytes]:
+        never.wait(60)
+        yield from ()
+
+    with served(echo, read_seconds=0.2) as (channel, direct):
+        async with watched(direct):
+            silent = [channel.stream_unary(PATH).future(nothing_yet()) for _ in range(MOST_READ)]
+            assert await asyncio.to_thread(channel.unary_unary(PATH), b"hello", timeout=20) == b"you said hello"
+            for call in silent:
+                error = await asyncio.to_thread(call.exception, 20)
+                assert (error.code(), error.details()) == (
+                    grpc.StatusCode.DEADLINE_EXCEEDED,
+                    "the request did not come within 0.2 s",
+                )
+            never.set()
 
 
 # Errors
@@ -323,7 +377,43 @@ async def test_it_hangs_when_every_thread_that_there_may_be_stands_still() -> No
                     await asyncio.sleep(0.01)
 
 
+async def test_a_thread_that_died_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    with served(echo) as (channel, direct):
+        assert channel.unary_unary(PATH)(b"before", timeout=20) == b"you said before"
+        poll = direct._queue.poll
+        failures = [MemoryError()]
+
+        class Failing:
+            def poll(self, deadline: float | None) -> Any:
+                if failures:
+                    raise failures.pop()
+                return poll(deadline)
+
+        assert direct._poller is not None
+        direct._poller._queue = Failing()
+        with suppress(grpc.RpcError):  # the thread fails when it has taken this
+            await asyncio.to_thread(channel.unary_unary(PATH), b"", timeout=0.5)
+        async with watched(direct):
+            assert await asyncio.to_thread(channel.unary_unary(PATH), b"after", timeout=20) == b"you said after"
+        assert not failures
+
+
 # The end
+
+
+def test_calls_under_way_whose_client_is_gone_do_no_harm_at_the_end() -> None:
+    def handler(data: bytes, _remaining: float) -> bytes:
+        time.sleep(0.005)
+        return data
+
+    with serving(handler) as (server, port, direct):
+        with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+            ask = channel.unary_unary(PATH)
+            calls = [ask.future(b"") for _ in range(60)]
+            assert calls[0].result(20) == b""
+        server.stop(0).wait()
+        direct.stop(20)
+        assert not direct._calls
 
 
 def test_calls_under_way_are_finished_before_the_server_ends_and_no_new_ones_begin() -> None:

@@ -92,7 +92,16 @@ def test_a_kind_that_is_not_declared_is_left_out() -> None:
 
 @pytest.mark.parametrize(
     ("written", "compared"),
-    [("+49 (0)30 / 12-34", "+490301234"), ("0049 30 1234", "+49301234"), ("030 1234", "0301234"), ("n/a", "")],
+    [
+        ("+49 (0)30 / 12-34", "+490301234"),
+        ("0049 30 1234", "+49301234"),
+        ("(00) 49 30", "+4930"),
+        ("+0049 30", "+4930"),
+        ("030 1234", "0301234"),
+        ("n/a", ""),
+        ("00", ""),
+        ("+", ""),
+    ],
 )
 def test_phone_numbers_are_compared_by_their_digits(written: str, compared: str) -> None:
     assert normalise("phone", written) == compared
