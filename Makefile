@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PROTOS := $(wildcard protos/wayline/v1/*.proto)
+# Each process has its own NATS and PostgreSQL; most tests wait more than they work.
+PARALLEL := -n logical --maxprocesses 4 --dist worksteal
 SOURCES := shared services tests examples benchmarks deploy
 
 .DEFAULT_GOAL := help
@@ -22,20 +24,20 @@ $(STAMP): requirements.lock requirements-uv.lock pyproject.toml
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@touch $@
 
-run: setup ## Start everything with the shoe shop, and walk through a customer's journey
+run: setup ## Start everything; where no catalogue was applied yet, with the shoe shop and a customer's journey through it
 	@$(BIN)/wayline up --example shoe-shop --demo $(ARGS)
 
 demo: setup ## The journey only: start, decide, print, stop
 	@$(BIN)/wayline demo --once $(ARGS)
 
 test: setup ## Run all tests
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
 
 compile: setup ## Compile the hot modules into build/compiled (needs a C compiler); run with PYTHONPATH=build/compiled
 	$(BIN)/python deploy/compile.py build/compiled
 
 test-compiled: compile ## Run the tests of what is compiled on the compiled modules
-	PYTHONPATH=build/compiled $(BIN)/python -m pytest tests/contract tests/unit/decision tests/unit/profile tests/unit/shared/test_direct.py $(ARGS)
+	PYTHONPATH=build/compiled $(BIN)/python -m pytest tests/contract tests/unit/decision tests/unit/profile tests/unit/shared/test_direct.py $(PARALLEL) $(ARGS)
 
 lint: setup ## Ruff, buf, hadolint, the Kubernetes manifests
 	$(BIN)/ruff check $(SOURCES)
