@@ -135,6 +135,12 @@ def _propensity(value: Any) -> Any:
     return {"base": value} if isinstance(value, int | float) else value
 
 
+_ContextWeight = Annotated[
+    Expression | Weight,
+    Field(description="How well it fits the request: a number, or CEL that gives one. Those of all levels multiply."),
+]
+
+
 class Action(Policies):
     """Something that can be done for a customer."""
 
@@ -142,9 +148,7 @@ class Action(Policies):
     title: Text = ""
     value: Weight = 1.0
     lever: Weight = 1.0
-    context_weight: Expression | Weight = Field(
-        1.0, description="How well the action fits the request: a number, or CEL that gives one."
-    )
+    context_weight: _ContextWeight = 1.0
     propensity: Annotated[Propensity, BeforeValidator(_propensity)] = Propensity()
     attributes: dict[Name, Default] = Field(
         default_factory=dict, max_length=50, description="Facts that rules read as action.NAME."
@@ -166,6 +170,7 @@ class Group(Policies):
 
     id: Id
     lever: Weight = 1.0
+    context_weight: _ContextWeight = 1.0
     most: int | None = Field(None, ge=1, le=50, description="At most so many of it in one response.")
     schedule: Schedule | None = None
     contact: ContactPolicy = ContactPolicy()
@@ -177,6 +182,7 @@ class Issue(Policies):
 
     id: Id
     lever: Weight = 1.0
+    context_weight: _ContextWeight = 1.0
     schedule: Schedule | None = None
     contact: ContactPolicy = ContactPolicy()
     groups: tuple[Group, ...] = ()

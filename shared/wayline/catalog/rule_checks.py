@@ -31,11 +31,10 @@ def expressions(catalog: Catalog) -> Iterator[tuple[Path, str, tuple[str, ...]]]
             rules: Sequence[Rule] = getattr(policies, kind)
             for position, rule in enumerate(rules):
                 yield (*path, kind, position, "rule"), rule.rule, CONDITION
-        if isinstance(policies, Action):
-            if isinstance(policies.context_weight, str):
-                yield (*path, "context_weight"), policies.context_weight, NUMBER
-            if isinstance(policies.force, str):
-                yield (*path, "force"), policies.force, CONDITION
+        if isinstance(policies, Issue | Group | Action) and isinstance(policies.context_weight, str):
+            yield (*path, "context_weight"), policies.context_weight, NUMBER
+        if isinstance(policies, Action) and isinstance(policies.force, str):
+            yield (*path, "force"), policies.force, CONDITION
 
 
 def levels(catalog: Catalog) -> Iterator[tuple[Path, Policies]]:

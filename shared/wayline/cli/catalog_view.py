@@ -12,7 +12,7 @@ from rich.tree import Tree
 
 from wayline.catalog.arbitration import Floors
 from wayline.catalog.contact import ContactPolicy, Schedule
-from wayline.catalog.model import POLICIES, Action, Catalog, Policies
+from wayline.catalog.model import POLICIES, Action, Catalog, Group, Issue, Policies
 from wayline.catalog.schema import default_of, trait_type
 from wayline.catalog.traits import AffinityTrait, EventTrait, RatioTrait, RuleTrait, TopTrait, Trait
 from wayline.cli import catalog_words as words
@@ -38,11 +38,13 @@ def _tree(catalog: Catalog, revision: int) -> Tree:
     root = Tree(Text.assemble((catalog.name, "bold"), f", revision {revision}"))
     for issue in catalog.issues:
         issue_node = root.add(_labelled(issue.id, "bold magenta", _lever(issue.lever)))
+        _add_weight(issue_node, issue)
         _add_rules(issue_node, issue)
         _add_contact(issue_node, issue.schedule, issue.contact)
         for group in issue.groups:
             most = f"at most {group.most} in a response" if group.most else ""
             group_node = issue_node.add(_labelled(group.id, "magenta", _lever(group.lever), most))
+            _add_weight(group_node, group)
             _add_rules(group_node, group)
             _add_contact(group_node, group.schedule, group.contact)
             for action in group.actions:
@@ -61,8 +63,7 @@ def _add_action(parent: Tree, action: Action) -> None:
     node = parent.add(_labelled(action.id, "bold cyan", *facts))
     if action.attributes:
         _add(node, "facts", ", ".join(f"{name} {value}" for name, value in action.attributes.items()))
-    if action.context_weight != 1.0:
-        _add(node, "context weight", str(action.context_weight))
+    _add_weight(node, action)
     if isinstance(action.force, str):
         _add(node, "forced when", action.force)
     if action.floors != Floors():
@@ -193,6 +194,11 @@ def _made_of(name: str, trait: Trait) -> str:
 def _labelled(name: str, style: str, *facts: str) -> Text:
     shown = [fact for fact in facts if fact]
     return Text.assemble((name, style), *([("  " + " · ".join(shown), "")] if shown else []))
+
+
+def _add_weight(node: Tree, level: Issue | Group | Action) -> None:
+    if level.context_weight != 1.0:
+        _add(node, "context weight", str(level.context_weight))
 
 
 def _lever(lever: float) -> str:

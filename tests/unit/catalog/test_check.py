@@ -56,6 +56,16 @@ def test_a_broken_rule_is_quoted_with_its_column():
     assert message.endswith("(in 'profile.spend >= 0' at column 15)")
 
 
+@pytest.mark.parametrize("level", ["  - id: sales", "      - id: all"])
+def test_context_weights_of_every_level_are_checked(level: str):
+    text = large(1)
+    assert level in text
+    broken = text.replace(level, f"{level}\n{' ' * level.index('id')}context_weight: profile.spend > 1.0", 1)
+    (message,) = messages(broken)
+
+    assert "number" in message
+
+
 def test_rules_of_every_level_are_checked():
     text = large(1).replace("  - id: sales", "  - id: sales\n    suitability: profile.issue")
     text = text.replace("      - id: all", "      - id: all\n        applicability: profile.group")

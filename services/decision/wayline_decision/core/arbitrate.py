@@ -27,7 +27,9 @@ def context_weights(plan: Plan, given: list[float]) -> Floats:
     weights = plan.context_weight.copy()
     values = np.array(given, np.float64)
     # fmax takes the other operand where one is no number
-    weights[plan.weighted_actions] = np.minimum(np.fmax(values, 0.0), _GREATEST_WEIGHT)[plan.weight_of]
+    values = np.minimum(np.fmax(values, 0.0), _GREATEST_WEIGHT)
+    for actions, which in plan.weighted:
+        weights[actions] *= values[which]
     return weights
 
 

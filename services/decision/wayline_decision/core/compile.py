@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from enum import IntEnum
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,7 @@ _WHOLE_PROFILE = re.compile(r"\bprofile\b(?!\s*\.)")
 _CONDITION = ("BOOL",)
 _NUMBER = ("DOUBLE", "INT")
 Placed = tuple[Issue, Group, Action]
+_LEVELS = 3
 Array = NDArray[np.float64]
 
 
@@ -61,10 +63,8 @@ def compile_plan(catalog: Catalog, revision: int) -> Plan:
     action_of_row = [row.action_id for row in rows]
     lever = np.array([issue.lever * group.lever * action.lever for issue, group, action in placed], np.float64)
     value = np.array([action.value for action in actions], np.float64)
-    weight_texts = {
-        at: _text(one[2].context_weight, one) for at, one in enumerate(placed) if isinstance(one[2].context_weight, str)
-    }
-    weights = _numbered(weight_texts.values())
+    weight_texts = [_weight_texts(placed, level) for level in range(_LEVELS)]
+    weights = _numbered([text for texts in weight_texts for text in texts.values()])
     facts = build_schema(_only_what_is_read(catalog, [*conditions, *weights]))
     rule_compiler = RuleCompiler(facts)
     exponents = catalog.arbitration
@@ -89,9 +89,7 @@ def compile_plan(catalog: Catalog, revision: int) -> Plan:
         value=value,
         lever=lever,
         worth=value**exponents.value * lever**exponents.lever,
-        context_weight=np.array(
-            [1.0 if isinstance(action.context_weight, str) else action.context_weight for action in actions], np.float64
-        ),
+        context_weight=np.array([_constant_weight(one) for one in placed], np.float64),
         evidence=np.array([action.propensity.evidence for action in actions], np.float64),
         floors=_floors(exponents.floors, actions),
         salts=action_salts([action.id for action in actions]),
@@ -117,8 +115,11 @@ def compile_plan(catalog: Catalog, revision: int) -> Plan:
         momentary=_rule_set(rule_compiler, conditions, _Kind.MOMENTARY, _CONDITION, on_error=False),
         lasting_weights=RuleSet(rule_compiler, [one for one in weights if _lasts(one)], _NUMBER, on_error=1.0),
         momentary_weights=RuleSet(rule_compiler, [one for one in weights if not _lasts(one)], _NUMBER, on_error=1.0),
-        weighted_actions=np.array(list(weight_texts), np.intp),
-        weight_of=np.array([weights[text] for text in weight_texts.values()], np.intp),
+        weighted=tuple(
+            (np.array(list(texts), np.intp), np.array([weights[text] for text in texts.values()], np.intp))
+            for texts in weight_texts
+            if texts
+        ),
         clock=Clock(),
         nobody=Known(schema.traits(), facts.traits()),
         labelled_context=labelled_context(catalog),
@@ -138,6 +139,21 @@ def _text(text: str, one: Placed) -> str:
     """An expression, with what it says of the action put in: actions with the same facts share it."""
     text = text.strip()
     return for_action(text, *one) if mentions_action(text) else text
+
+
+def _constant_weight(one: Placed) -> float:
+    """The product of the context weights of all levels that are numbers."""
+    return prod(level.context_weight for level in one if not isinstance(level.context_weight, str))
+
+
+def _weight_texts(placed: Sequence[Placed], level: int) -> dict[int, str]:
+    """The context weights of one level (0 the issue's, 2 the action's) that are expressions, by action."""
+    found: dict[int, str] = {}
+    for at, one in enumerate(placed):
+        weight = one[level].context_weight
+        if isinstance(weight, str):
+            found[at] = _text(weight, one)
+    return found
 
 
 def _row(index: int, one: Placed, treatment: Treatment, conditions: Mapping[str, int], schema: Schema) -> Row:

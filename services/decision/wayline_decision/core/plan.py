@@ -130,7 +130,7 @@ class Plan:
     worth: Floats
     """[A] value^w3 * lever^w4, which no request changes."""
     context_weight: Floats
-    """[A] fixed context weights; 1 where an expression gives it."""
+    """[A] the product of the context weights of issue, group and action that are numbers."""
     evidence: Floats
     """[A] how many responses the base propensity rests on."""
     floors: tuple[Floats, Floats] | None
@@ -174,10 +174,8 @@ class Plan:
     lasting_weights: RuleSet
     """The context weights, divided in the same way."""
     momentary_weights: RuleSet
-    weighted_actions: Indices
-    """The actions whose context weight is an expression."""
-    weight_of: Indices
-    """For each of those, which expression."""
+    weighted: tuple[tuple[Indices, Indices], ...]
+    """By level, where one has expressions as context weights: for which actions they are, and which expressions."""
     clock: Clock
     nobody: Known
     """Of whom nothing is known, or may be used."""
