@@ -26,6 +26,7 @@ from wayline_decision.states import State
 from wayline_decision.views import Entry
 
 UNKNOWN = "(not known)"
+_SEGMENTED = ("string", "boolean")
 DRAWS = 16
 """So often a decision is made by other lots, to see how often each action comes first, where that cannot be told."""
 Record = decision_pb2.DecisionRecord
@@ -63,16 +64,16 @@ class Comparison:
         Args:
             state: that decides instead.
             reward: of the recorded decisions.
-            segments: traits of type string, by which changes are told apart.
+            segments: traits of type string or boolean, by which changes are told apart.
 
         Raises:
             InvalidField: a segment is no such trait of the catalogue.
         """
         types = state.plan.schema.trait_types
         for name in segments:
-            if types.get(name) != "string":
-                known = ", ".join(sorted(one for one, kind in types.items() if kind == "string")) or "there is none"
-                raise InvalidField("segment", f"expected a trait of type string ({known}), got '{name}'")
+            if types.get(name) not in _SEGMENTED:
+                known = ", ".join(sorted(one for one, kind in types.items() if kind in _SEGMENTED)) or "there is none"
+                raise InvalidField("segment", f"expected a trait of type string or boolean ({known}), got '{name}'")
         self._state = state
         self._reward = reward
         self._segments = segments
@@ -179,8 +180,12 @@ class Comparison:
             # Who does not allow the profile to be used is not told apart by it.
             known = record.personalisation == decision_pb2.PERSONALISATION_FULL
             traits = self._state.plan.schema.traits.FromString(record.view.traits) if known else None
-            segments |= {name: str(getattr(traits, name)) if traits else UNKNOWN for name in self._segments}
+            segments |= {name: _written(getattr(traits, name)) if traits else UNKNOWN for name in self._segments}
         return segments
+
+
+def _written(value: str | bool) -> str:
+    return str(value).lower() if isinstance(value, bool) else value
 
 
 def _decided(one: _Asked, ready: Prepared) -> Decision:

@@ -120,9 +120,20 @@ def test_a_context_that_does_not_fit_is_left_out_and_said():
     assert changes(comparison)["decisions"]["decisions"] == 0
 
 
-def test_a_segment_is_a_declared_trait_of_text():
-    with pytest.raises(InvalidField, match=r"segment: expected a trait of type string \(tier\), got 'views'"):
+def test_a_segment_is_a_declared_trait_of_text_or_a_truth():
+    with pytest.raises(InvalidField, match=r"expected a trait of type string or boolean \(tier\), got 'views'"):
         compared(NOW, [], segments=["views"])
+
+
+def test_a_trait_that_is_true_or_false_tells_segments_apart():
+    traits = {"member": {"kind": "attribute", "type": "boolean", "default": False}}
+    before = a_catalog([an_action("red")], traits=traits)
+    only_members = a_catalog([an_action("red", eligibility="profile.member")], traits=traits)
+    records = [a_record(before, {"hero": ["red"]}, profile={"member": member}) for member in (True, True, False)]
+    assert changes(compared(only_members, records, segments=["member"]))["segments"]["member"] == {
+        "true": {"decisions": 2, "changed": 0, "share": 0},
+        "false": {"decisions": 1, "changed": 1, "share": 1},
+    }
 
 
 def explored(
