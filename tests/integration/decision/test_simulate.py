@@ -132,7 +132,7 @@ async def test_another_version_of_a_model_is_tried_without_being_promoted(
 async def test_what_cannot_be_simulated_is_said_in_one_line(recorded: JetStreamContext, nats_url: str, tmp_path: Path):
     for arguments, words in (
         (("--model", "none=3"), "model: expected one that an action of the catalogue names (none), got 'none'"),
-        (("--segment", "views"), "segment: expected a trait of type string (tier), got 'views'"),
+        (("--segment", "views"), "segment: expected a trait of type string or boolean (tier), got 'views'"),
         (("--since", "yesterday"), "expected an age such as 90m, 24h or 7d"),
         (("--model", "accept"), "expected NAME=VERSION"),
     ):
