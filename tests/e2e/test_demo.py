@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -29,9 +30,10 @@ def steps() -> list[dict[str, Any]]:
 
 def test_each_step_says_what_was_decided_where_and_why(steps: list[dict[str, Any]]):
     assert {frozenset(step) for step in steps} == {
-        frozenset({"name", "placement", "actions", "content", "reasons", "ms"})
+        frozenset({"name", "placement", "actions", "content", "reasons", "ms", "decision_id"})
     }
     assert all(step["actions"] and step["content"] and step["reasons"] and step["ms"] > 0 for step in steps)
+    assert len({step["decision_id"] for step in steps}) == len(steps)
     assert {step["placement"] for step in steps} == {"web.hero", "web.list", "chat.suggestion", "email.offer"}
 
 
@@ -77,6 +79,34 @@ async def test_what_an_outdated_app_sent_is_found_in_the_quality_report_and_amon
     assert rows["outdated-app", "Order Completed"]["refused"] == {"violation": 1}
     assert [one["flagged"] for (source, _), one in rows.items() if source == "guided-journey" and one["flagged"]] == []
     assert "version 1 of 'Order Completed'" in " ".join(dead_letters.split())
+
+
+async def test_the_journey_and_the_first_decision_end_with_commands_that_explain(tmp_path: Path):
+    async with Cluster(tmp_path) as cluster, connected(cluster) as shop:
+        await shop.apply(example_path("shoe-shop"))
+        _, journey = await shop.wayline("demo")
+        first = await asyncio.to_thread(first_decision, shop)
+        explained = [await shop.wayline(*command) for command in (explaining(journey), explaining(first))]
+    assert [code for code, _ in explained] == [0, 0]
+    assert "no consent" in explained[0][1]
+    assert "Looked at blue shoes lately" in first
+    assert "blue-shoes" in explained[1][1]
+
+
+def first_decision(shop: System) -> str:
+    """What the example prints, sent to this system."""
+    program = (Path(__file__).parents[2] / "examples" / "first_decision.py").read_text()
+    program = program.replace("127.0.0.1:7001", shop.addresses.ingestion)
+    program = program.replace("127.0.0.1:7004", shop.addresses.decision)
+    return subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True, timeout=60
+    ).stdout
+
+
+def explaining(said: str) -> list[str]:
+    """The command that was printed, without `wayline`."""
+    (command,) = re.findall(r"wayline (decisions show [0-9a-f]+)", said)
+    return str(command).split()
 
 
 async def reported(shop: System) -> dict[tuple[str, str], dict[str, Any]]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 
 import grpc
+import nats.errors
 from nats.aio.msg import Msg
 
 from wayline import logging
@@ -20,11 +22,10 @@ from wayline.bus import (
     ensure_stream,
     partitions_of,
 )
-from wayline.catalog.rules import RuleError
-from wayline.catalog.schema import SchemaError
-from wayline.catalog.store import CatalogStore, open_store
+from wayline.catalog.store import CatalogStore, Uptake, open_store
 from wayline.catalog.variants import Variant
 from wayline.errors import WaylineError
+from wayline.kv import when_reachable
 from wayline.lifecycle import Health, MiB, end_all, end_on_failure, thread_server
 from wayline.pool import ElasticPool
 from wayline.publish import AckedPublisher
@@ -46,7 +47,7 @@ from wayline_decision.replay import Replayer
 from wayline_decision.reservations import Reservations
 from wayline_decision.seat import Seat
 from wayline_decision.settings import DecisionSettings
-from wayline_decision.states import compiled, fitted
+from wayline_decision.states import UNCOMPILABLE, compiled, fitted, in_words
 from wayline_decision.views import ViewCache
 
 _PUBLISH_SECONDS = 5.0
@@ -188,24 +189,46 @@ class Follower:
         self._swapping = asyncio.Lock()
 
     async def follow_catalog(self, catalogs: CatalogStore) -> None:
-        """Compile each catalogue that becomes current, off the loop, and use it."""
-        async for revision, catalog in catalogs.watch():
+        """Use each catalogue that becomes current. Where the first cannot be used: the newest before it that can."""
+        async for revision in catalogs.revisions():
+            refused = await self._take(catalogs, revision)
+            if refused and self._plan is None:
+                await self._fall_back(catalogs, revision)
+            in_use = 0 if self._plan is None else self._plan.revision
             try:
-                plan, variants = await compiled(catalog, revision, catalogs)
-            except (SchemaError, RuleError, WaylineError) as error:
-                log.error("catalog_refused", revision=revision, error=str(error))
-                continue
-            budgets = (plan.budgets, *(variant.budgets for variant in variants.values()))
-            await self._budgets.prepare(*budgets)
-            async with self._swapping:
-                self._plan, self._variants = plan, variants
-                self._budgets.use(*budgets)
-                await self._swap()
-            self._in_use.set()
-            log.info("catalog_in_use", revision=revision, actions=len(plan.actions), treatments=len(plan.rows))
+                await catalogs.report(Uptake(in_use, revision, refused) if refused else Uptake(in_use))
+            except nats.errors.Error as error:  # whoever applied it is told less; decisions are the same
+                log.warning("uptake_not_reported", revision=revision, error=repr(error))
+
+    async def _take(self, catalogs: CatalogStore, revision: int) -> str:
+        """Compile a catalogue, off the loop, and use it. Returns why that cannot be; empty when it is in use."""
+        try:
+            catalog = await when_reachable(partial(catalogs.fetch, revision))
+            plan, variants = await when_reachable(partial(compiled, catalog, revision, catalogs))
+        except (*UNCOMPILABLE, WaylineError) as error:
+            refused = in_words(error)
+            log.error("catalog_refused", revision=revision, error=refused)
+            return refused or repr(error)
+        budgets = (plan.budgets, *(variant.budgets for variant in variants.values()))
+        await self._budgets.prepare(*budgets)
+        async with self._swapping:
+            self._plan, self._variants = plan, variants
+            self._budgets.use(*budgets)
+            await self._swap()
+        self._in_use.set()
+        log.info("catalog_in_use", revision=revision, actions=len(plan.actions), treatments=len(plan.rows))
+        return ""
+
+    async def _fall_back(self, catalogs: CatalogStore, refused: int) -> None:
+        """Rather an earlier catalogue than none; unless another has become current meanwhile, which has its turn."""
+        for earlier in range(refused - 1, 0, -1):
+            if await when_reachable(catalogs.current_revision) != refused:
+                return
+            if not await self._take(catalogs, earlier):
+                return
 
     async def wait_for_catalog(self, timeout_seconds: float) -> None:
-        """Until one is in use; not for ever, since the current one may be broken."""
+        """Until one is in use; not for ever, since all that are stored may be broken."""
         with suppress(TimeoutError):
             await asyncio.wait_for(self._in_use.wait(), timeout_seconds)
 

@@ -6,9 +6,11 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from wayline import logging
 from wayline.catalog.model import Catalog
 from wayline.catalog.store import CatalogStore
-from wayline.catalog.variants import Variant, variants_of
+from wayline.catalog.variants import Variant, revisions_of, variants_of
+from wayline.errors import NotFound, Poison
 from wayline_decision.codec import Situations
 from wayline_decision.core.compile import compile_plan
 from wayline_decision.core.experiments import Assignment
@@ -17,6 +19,10 @@ from wayline_decision.core.score import Models
 from wayline_decision.ledger import Counted
 from wayline_decision.models import Loaded, fit
 from wayline_decision.wire import Writer
+
+UNCOMPILABLE = (ValueError, KeyError)
+"""What compiling raises where the checks were passed by: of schemas, rules, templates, and names that lead nowhere."""
+log = logging.get("states")
 
 
 def variant_of(assignment: Assignment) -> Variant:
@@ -72,29 +78,50 @@ def plans_of(plan: Plan, catalogs: Mapping[int, Catalog]) -> dict[Variant, Plan]
 
     Args:
         plan: the one for everybody.
-        catalogs: the revisions that arms name. A variant of one that is not here is left out: its customers get what
-            everybody gets.
+        catalogs: the revisions that arms name. A variant of one that is not here, or that does not compile, is left
+            out: its customers get what everybody gets.
 
     Raises:
-        SchemaError, RuleError: a variant does not compile.
         InvalidField: there are too many of them.
     """
     plans: dict[Variant, Plan] = {}
     for variant in variants_of(plan.catalog.experiments):
         base = plan.catalog if variant.catalog is None else catalogs.get(variant.catalog)
-        if base is not None:
+        if base is None:
+            continue
+        try:
             plans[variant] = compile_plan(varied(base, variant), plan.revision)
+        except UNCOMPILABLE as error:
+            log.error(
+                "arm_left_out",
+                revision=plan.revision,
+                catalog=variant.catalog,
+                formula=variant.formula,
+                error=in_words(error),
+            )
     return plans
 
 
 async def catalogs_of(plan: Plan, store: CatalogStore) -> dict[int, Catalog]:
-    """The revisions that arms name.
+    """The revisions that arms name, without those that are not there or cannot be read.
 
-    Raises:
-        NotFound: one of them is not there.
+    A later revision than the plan's is not there either: it may have come since, and then a replica that starts now
+    would decide otherwise than the others, and a replay otherwise than the decision.
     """
-    revisions = {arm.catalog for one in plan.catalog.experiments for arm in one.arms.values() if arm.catalog}
-    return {revision: await store.fetch(revision) for revision in sorted(revisions)}
+    found: dict[int, Catalog] = {}
+    for revision in revisions_of(plan.catalog.experiments):
+        try:
+            if revision > plan.revision:
+                raise NotFound(f"catalogue revision {revision} was not there when revision {plan.revision} was applied")
+            found[revision] = await store.fetch(revision)
+        except (NotFound, Poison) as error:
+            log.error("arm_left_out", revision=plan.revision, catalog=revision, error=str(error))
+    return found
+
+
+def in_words(error: Exception) -> str:
+    """Why a catalogue does not compile."""
+    return f"it names {error}, which is not there" if isinstance(error, KeyError) else str(error)
 
 
 def fitted(plan: Plan, plans: Mapping[Variant, Plan], champions: Mapping[str, Loaded]) -> State:
@@ -105,11 +132,11 @@ def fitted(plan: Plan, plans: Mapping[Variant, Plan], champions: Mapping[str, Lo
 
 
 async def compiled(catalog: Catalog, revision: int, store: CatalogStore) -> tuple[Plan, dict[Variant, Plan]]:
-    """A plan and those of its variants, compiled off the loop.
+    """A plan and those of its variants, compiled off the loop. Variants are left out as in `plans_of`.
 
     Raises:
-        SchemaError, RuleError: they do not compile.
-        NotFound: an arm names a revision that is not there.
+        ValueError, KeyError: the plan does not compile.
+        InvalidField: there are too many variants.
     """
     plan = await asyncio.to_thread(compile_plan, catalog, revision)
     others = await catalogs_of(plan, store)

@@ -152,6 +152,7 @@ class Writer:
         self._record_heads = {
             mode: _RECORD_MODE + varint(_PERSONALISATION[mode]) + head + _RECORD_SEED for mode in Personalisation
         }
+        self._not_here = sized(_REASONS, b"contextual: the profile is not used in this placement (personalise_only)")
         self._notes = {mode: sized(_REASONS, note.encode()) for mode, note in _NOTES.items()}
 
     def response(
@@ -217,20 +218,52 @@ class Writer:
     def _reasons(self, filled: Filled, decision: Decision) -> list[bytes]:
         if filled.denied:
             return [sized(_REASONS, f"silence: {filled.denied.reason}".encode())]
-        reasons = self._contextual(decision)
+        reasons = self._contextual(filled, decision)
         reasons += [sized(_REASONS, failure.encode()) for failure in decision.failures]
         if not filled.chosen:
-            reasons.append(sized(_REASONS, _why_nothing(filled, decision).encode()))
+            reasons.append(sized(_REASONS, self._why_nothing(filled, decision).encode()))
         return reasons
 
-    def _contextual(self, decision: Decision) -> list[bytes]:
+    def _contextual(self, filled: Filled, decision: Decision) -> list[bytes]:
         """Why the profile was not used; empty: it was."""
+        if decision.personalisation is Personalisation.FULL and not filled.placement.personal:
+            return [self._not_here]
         if decision.personalisation is Personalisation.NO_CONSENT:
             purpose = self._plan.catalog.personalisation
             why = consent_standing(self._plan, decision.question.known, purpose).why
             return [sized(_REASONS, f"contextual: {Denied(purpose, why).reason}".encode())]
         note = self._notes.get(decision.personalisation)
         return [] if note is None else [note]
+
+    def _why_nothing(self, filled: Filled, decision: Decision) -> str:
+        if filled.quiet:
+            return f"silence: quiet hours of {filled.placement.channel}"
+        if decision.assignment.held_out:
+            return "silence: the customer is in the holdout"
+        if filled.contest is not None and not filled.unrendered:
+            return self._why_nobody_stands(filled, filled.contest.open, decision)
+        if filled.barred or filled.contest is not None:
+            return "no action passed all stages; Explain says where each was dropped"
+        return "no action met its conditions"
+
+    def _why_nobody_stands(self, filled: Filled, open_: int, decision: Decision) -> str:
+        """Some actions passed all stages before they met the rest of the response."""
+        names: list[str] = []
+        for other in decision.placements:
+            if other is filled:
+                break
+            standing = 0
+            for one in other.choices:
+                standing |= self._plan.company.rows_of(self._plan.rows[one.row].action)
+            if open_ & standing:
+                names.append(other.placement.id)
+                open_ &= ~standing
+        if names and not open_:
+            return f"the actions that met their conditions stand elsewhere in this response: in {' and '.join(names)}"
+        return (
+            "what met its conditions was kept out by a bundle, an exclusion, a full group or a shared cap; "
+            "Explain says by which"
+        )
 
     def _drop(self, one: Dropped) -> bytes:
         row = self._plan.rows[one.row]
@@ -318,16 +351,6 @@ def _experiments(tag_: bytes, decision: Decision) -> list[bytes]:
         sized(tag_, sized(b"\x0a", name.encode()) + sized(b"\x12", arm.encode()))
         for name, arm in decision.assignment.recorded.items()
     ]
-
-
-def _why_nothing(filled: Filled, decision: Decision) -> str:
-    if filled.quiet:
-        return f"silence: quiet hours of {filled.placement.channel}"
-    if decision.assignment.held_out:
-        return "silence: the customer is in the holdout"
-    if filled.barred:
-        return "no action passed all stages; Explain says where each was dropped"
-    return "no action met its conditions"
 
 
 def _timestamp(moment: datetime) -> bytes:

@@ -16,7 +16,10 @@ class Smoothing(Model):
 
 
 class Maturity(Model):
-    """A new outbound action reaches a share of those it could, which grows with its positive responses."""
+    """A new outbound action reaches a share of those it could, which grows with its positive responses.
+
+    Those count that a model's manifest says, or else the evidence that the catalogue states for the action.
+    """
 
     start: Share = 0.02
     positives: int = Field(200, ge=1, le=10**6, description="From so many on, everybody.")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from wayline.catalog.advice import did_you_mean
+from wayline.catalog.findings import Finding
 from wayline.catalog.model import Catalog
 from wayline.catalog.source import Path
 from wayline.catalog.variants import variants_of
@@ -25,6 +26,19 @@ def problems(catalog: Catalog) -> Iterator[tuple[Path, str]]:
         variants_of(catalog.experiments)
     except InvalidField as error:
         yield ("experiments",), error.expected
+
+
+def refused_arms(catalog: Catalog, refused: Mapping[int, str]) -> Iterator[Finding]:
+    """The arms that would be decided by a revision which cannot decide.
+
+    Args:
+        catalog: that was checked otherwise.
+        refused: such revisions, and why in words.
+    """
+    for at, experiment in enumerate(catalog.experiments):
+        for name, arm in experiment.arms.items():
+            if arm.catalog is not None and arm.catalog in refused:
+                yield Finding(("experiments", at, "arms", name, "catalog"), refused[arm.catalog])
 
 
 def _ids(catalog: Catalog) -> Iterator[tuple[Path, str]]:

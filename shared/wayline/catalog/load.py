@@ -1,6 +1,9 @@
 """Reads a catalogue from YAML: one file, or a directory whose *.yaml files belong together.
 
->>> catalog = load(Path("shop/"))     # raises CatalogInvalid with every problem, by file and line
+>>> catalog = load(Path("shop/"))     # raises CatalogInvalid with its problems, by file and line
+
+Problems come in rounds, each once the round before finds none: files that are no YAML, then values of the wrong shape,
+then rules and names that do not fit together.
 """
 
 from __future__ import annotations

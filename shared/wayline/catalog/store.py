@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import zlib
 from collections.abc import AsyncIterator
 from functools import partial
+from typing import NamedTuple
 
 from nats.js import JetStreamContext
 from nats.js.api import KeyValueConfig
@@ -19,9 +21,20 @@ from wayline.errors import NotFound, Poison
 from wayline.kv import follow, open_bucket, when_reachable
 
 CURRENT = "current"
+UPTAKE = "uptake"
 DEFAULT_MAX_BYTES = 1 << 28
 _ATTEMPTS = 20
 log = logging.get("catalog")
+
+
+class Uptake(NamedTuple):
+    """What the decision service made of the catalogue last; of several replicas, the one that came last says so."""
+
+    in_use: int = 0
+    """The revision that it decides by; 0: none."""
+    refused: int = 0
+    """The current revision, which it cannot decide by; 0: it can."""
+    because: str = ""
 
 
 class CatalogStore:
@@ -75,12 +88,27 @@ class CatalogStore:
         except (ValidationError, zlib.error) as error:
             raise Poison(f"catalogue revision {revision} cannot be read: {error}") from error
 
+    async def report(self, uptake: Uptake) -> None:
+        """Tell whoever applies catalogues what became of the current one."""
+        await self._bucket.put(UPTAKE, json.dumps(uptake._asdict()).encode())
+
+    async def uptake(self) -> Uptake:
+        """What was reported last."""
+        try:
+            said = json.loads((await self._bucket.get(UPTAKE)).value or b"{}")
+        except KeyNotFoundError:
+            return Uptake()
+        return Uptake(**{name: said[name] for name in Uptake._fields if name in said})
+
+    async def revisions(self) -> AsyncIterator[int]:
+        """The number of the current revision and of each that becomes current, for ever."""
+        async for _, value in follow(self._bucket, CURRENT):
+            if value:
+                yield int(value)
+
     async def watch(self) -> AsyncIterator[tuple[int, Catalog]]:
         """The current revision and each that becomes current, for ever. One that cannot be read is only logged."""
-        async for _, value in follow(self._bucket, CURRENT):
-            if not value:
-                continue
-            revision = int(value)
+        async for revision in self.revisions():
             try:
                 catalog = await when_reachable(partial(self.fetch, revision))
             except (NotFound, Poison) as error:

@@ -45,6 +45,11 @@ def variants_of(experiments: Sequence[Experiment]) -> list[Variant]:
     return sorted(found - {AS_IS}, key=repr)
 
 
+def revisions_of(experiments: Sequence[Experiment]) -> list[int]:
+    """The other revisions of the catalogue that arms name, in order."""
+    return sorted({arm.catalog for one in experiments for arm in one.arms.values() if arm.catalog is not None})
+
+
 def _together(arms: Sequence[Arm]) -> Variant:
     """As `Assignment` has it: of two that change the same, the first wins."""
     models: dict[str, str] = {}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TextIO
 
@@ -13,6 +15,7 @@ import grpc
 import typer
 
 from wayline.cli import support
+from wayline.cli.receipts import check_new
 
 if TYPE_CHECKING:  # the rest is imported when a command runs: `--help` stays quick
     from wayline.v1.audiences_pb2 import ExportAudienceResponse
@@ -42,14 +45,14 @@ def list_audiences(profile: support.Profile = support.PROFILE_ADDRESS, as_json: 
 
     - `wayline audiences list`
     """
-    from wayline.cli.audiences_view import render_audiences
+    from wayline.cli.audiences_view import in_json, render_audiences
     from wayline.v1 import audiences_pb2
 
     with _service(profile) as service:
         listed = service.ListAudiences(audiences_pb2.ListAudiencesRequest(), timeout=_TIMEOUT_SECONDS)
         status = service.GetAudienceStatus(audiences_pb2.GetAudienceStatusRequest(), timeout=_TIMEOUT_SECONDS)
     if as_json:
-        support.print_json({**support.plain(listed, defaults=True), "status": support.plain(status, defaults=True)})
+        support.print_json({**in_json(listed), "status": in_json(status)})
         return
     for part in render_audiences(listed, status):
         support.out.print(part)
@@ -63,13 +66,13 @@ def stages(profile: support.Profile = support.PROFILE_ADDRESS, as_json: support.
 
     - `wayline audiences stages`
     """
-    from wayline.cli.audiences_view import render_stages
+    from wayline.cli.audiences_view import in_json, render_stages
     from wayline.v1 import audiences_pb2
 
     with _service(profile) as service:
         found = service.GetStages(audiences_pb2.GetStagesRequest(), timeout=_TIMEOUT_SECONDS)
     if as_json:
-        support.print_json(support.plain(found, defaults=True))
+        support.print_json(in_json(found))
         return
     support.out.print(render_stages(found))
 
@@ -84,13 +87,14 @@ def count(
 
     - `wayline audiences count lapsed`
     """
+    from wayline.cli.audiences_view import in_json
     from wayline.v1 import audiences_pb2
 
     with _service(profile) as service:
         request = audiences_pb2.CountAudienceRequest(audience=audience)
         found = service.CountAudience(request, timeout=_TIMEOUT_SECONDS)
     if as_json:
-        support.print_json(support.plain(found, defaults=True))
+        support.print_json(in_json(found))
     else:
         support.out.print(f"{found.members:,} of {found.profiles:,} customers", highlight=False)
 
@@ -112,7 +116,7 @@ def preview(
 
     - `wayline audiences preview --rule 'profile.orders > 2 && profile.stage == "at_risk"' --sample 10000`
     """
-    from wayline.cli.audiences_view import render_preview
+    from wayline.cli.audiences_view import in_json, render_preview
     from wayline.v1 import audiences_pb2
 
     if bool(audience) == bool(rule):
@@ -125,7 +129,7 @@ def preview(
     with _service(profile) as service:
         tried = service.PreviewAudience(request, timeout=_TIMEOUT_SECONDS)
     if as_json:
-        support.print_json(support.plain(tried, defaults=True))
+        support.print_json(in_json(tried))
         return
     for part in render_preview(tried):
         support.out.print(part)
@@ -144,8 +148,11 @@ def export(
     form: Annotated[Format, typer.Option("--format", help="csv has a line for each identifier.")] = Format.CSV,
     actor: support.Actor = "",
     profile: support.Profile = support.PROFILE_ADDRESS,
+    nats: support.Nats = support.NATS_URL,
 ) -> None:
     """Write the members of an audience, as CSV or as lines of JSON. The audit log keeps who did so.
+
+    A file that exists is not written over. NATS is asked only for kinds of identifier that the catalogue declares.
 
     Examples:
 
@@ -156,18 +163,71 @@ def export(
     from wayline.cli.audiences_view import following, write_csv, write_lines
     from wayline.v1 import audiences_pb2
 
+    if output is not None:
+        check_new(output)  # before it is asked for: the audit log keeps that
+    if identifiers:
+        _check_kind(identifiers, nats)
     request = audiences_pb2.ExportAudienceRequest(audience=audience, purpose=purpose, identifier_kind=identifiers)
     left_out = written = 0
 
-    def parts(service: AudienceServiceStub) -> Iterator[ExportAudienceResponse]:
+    def counted(parts: Iterable[ExportAudienceResponse]) -> Iterator[ExportAudienceResponse]:
         nonlocal left_out, written
-        for part in following(service.ExportAudience(request, metadata=support.acting(actor))):
+        for part in parts:
             left_out, written = part.left_out, written + len(part.members)
             yield part
 
-    with _service(profile) as service, _opened(output) as file:
-        (write_csv if form == Format.CSV else write_lines)(parts(service), file)
-    support.err.print(f"{written:,} members written; {left_out:,} left out, who do not allow it", highlight=False)
+    with _service(profile) as service:
+        answers = iter(following(service.ExportAudience(request, metadata=support.acting(actor))))
+        first = next(answers, None)  # before anything is written: the service may refuse
+        parts = answers if first is None else chain([first], answers)
+        with _opened(output) as file:
+            (write_csv if form == Format.CSV else write_lines)(counted(parts), file)
+    support.err.print(f"{written:,} members written{_left_out(left_out, purpose)}", highlight=False)
+
+
+def _left_out(number: int, purpose: str) -> str:
+    """Who did not come along, and why."""
+    from wayline.catalog.consent import NO_PURPOSE
+
+    if purpose != NO_PURPOSE:
+        return f"; {number:,} left out, who do not allow it"
+    whoever = ", whatever they allow"
+    if not number:
+        return whoever
+    return f"{whoever}; {number:,} left out: their data is restricted, or they do not allow the audience's own purpose"
+
+
+def _check_kind(kind: str, nats: str) -> None:
+    """Refuse a kind of identifier that there is not: all its cells would be empty.
+
+    Raises:
+        InvalidField: it is neither built in nor declared by the catalogue.
+    """
+    from wayline.catalog.findings import unknown
+    from wayline.errors import InvalidField
+    from wayline.identity import KINDS
+
+    if kind in KINDS:
+        return
+    declared = asyncio.run(_declared_kinds(nats))
+    if kind not in declared:
+        raise InvalidField("--identifiers", unknown("kind of identifier", kind, (*KINDS, *declared)))
+
+
+async def _declared_kinds(nats: str) -> list[str]:
+    """Kinds that the catalogue declares; none while there is no catalogue."""
+    from nats.js.errors import BucketNotFoundError
+
+    from wayline.bus import CATALOG_BUCKET
+    from wayline.catalog.store import CatalogStore
+
+    async with support.connection(nats) as client:
+        try:
+            store = CatalogStore(await client.jetstream().key_value(CATALOG_BUCKET))
+        except BucketNotFoundError:
+            return []
+        revision = await store.current_revision()
+        return list((await store.fetch(revision)).identifiers) if revision else []
 
 
 @contextmanager

@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterable, Iterator
-from typing import TextIO
+from typing import Any, TextIO
 
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import Message
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -16,6 +18,7 @@ from wayline.cli import support
 from wayline.v1 import audiences_pb2
 
 _COUNTED_UP_TO = 1_000
+_LONG = (FieldDescriptor.CPPTYPE_INT64, FieldDescriptor.CPPTYPE_UINT64)
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 """What makes a spreadsheet take a cell for a formula."""
 
@@ -26,7 +29,7 @@ def render_audiences(
     """What `wayline audiences list` prints."""
     table = Table("audience", "members", "share", "rule", "purpose", "description")
     table.columns[1].justify = table.columns[2].justify = "right"
-    table.columns[3].overflow = "fold"
+    _fold(table)
     for one in listed.audiences:
         table.add_row(
             Text(one.name, "bold cyan"),
@@ -57,12 +60,14 @@ def declared(catalog: Catalog) -> Iterator[Table]:
     """The audiences and stages of a catalogue, where there are any."""
     if catalog.audiences:
         table = Table("audience", "rule", "purpose", "description", "why", title="Audiences", title_justify="left")
+        _fold(table)
         for name, one in catalog.audiences.items():
             rule = Text(" ".join(one.rule.split()))
             table.add_row(name, rule, one.purpose or "-", Text(one.description), Text(one.because))
         yield table
     if catalog.lifecycle:
         table = Table("stage", "rule", "why", title="Stages, the first that holds", title_justify="left")
+        _fold(table)
         for stage in catalog.lifecycle.judged():
             table.add_row(stage.id, Text(" ".join(stage.rule.split())), Text(stage.because))
         yield table
@@ -74,7 +79,7 @@ def render_stages(found: audiences_pb2.GetStagesResponse) -> RenderableType:
         return Text("The catalogue declares no lifecycle. To begin with the default one: lifecycle: default", "yellow")
     table = Table("stage", "customers", "share", "rule", "why")
     table.columns[1].justify = table.columns[2].justify = "right"
-    table.columns[3].overflow = "fold"
+    _fold(table)
     for one in found.stages:
         table.add_row(
             Text(one.stage, "bold cyan"),
@@ -138,6 +143,31 @@ def write_lines(parts: Iterable[audiences_pb2.ExportAudienceResponse], file: Tex
                 "identifiers": [{"kind": one.kind, "value": one.value} for one in member.identifiers],
             }
             file.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+
+def in_json(message: Message) -> dict[str, Any]:
+    """A message as JSON, with numbers where protobuf's own JSON has 64-bit numbers as text."""
+    return _with_numbers(message, support.plain(message, defaults=True))
+
+
+def _with_numbers(message: Message, plain: dict[str, Any]) -> dict[str, Any]:
+    for field in message.DESCRIPTOR.fields:
+        value = plain.get(field.name)
+        if isinstance(value, str) and field.cpp_type in _LONG:
+            plain[field.name] = int(value)
+        elif isinstance(value, dict) and field.message_type:
+            _with_numbers(getattr(message, field.name), value)
+        elif isinstance(value, list) and field.message_type:
+            for one, each in zip(getattr(message, field.name), value, strict=True):
+                _with_numbers(one, each)
+    return plain
+
+
+def _fold(table: Table) -> None:
+    """Break words that are too long for their column; a rule whose end is cut says something else."""
+    for column in table.columns:
+        if column.justify != "right":
+            column.overflow = "fold"
 
 
 def _share(part: int, whole: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections import deque
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,11 +15,15 @@ import typer
 from wayline.cli import program, support
 
 if TYPE_CHECKING:  # the rest is imported when a command runs: `--help` stays quick
+    from rich.table import Table
+
     from wayline.audit import Line
 
 app = typer.Typer(
     help="See who did what to whose data, and check the log.", no_args_is_help=True, rich_markup_mode="markdown"
 )
+_MOST_NAME = 10
+_ID = re.compile(r"\b([0-9a-f]{8})[0-9a-f]{24,}\b")
 _IS_HELD = "is in the log as it was signed"
 _IS_OLD = "is not in the log any more: the log begins behind it"
 _IS_GONE = "is MISSING from the log"
@@ -30,7 +35,7 @@ def list_entries(
     limit: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="The latest so many.")] = 50,
     since: Annotated[str | None, typer.Option(metavar="AGE|TIME", help="Since then: 90m, 24h, 7d, or a time.")] = None,
     action: Annotated[str, typer.Option("--action", help="Only this action, for instance customer.erase.")] = "",
-    subject: Annotated[str, typer.Option("--subject", help="Only about this profile id.")] = "",
+    subject: Annotated[str, typer.Option("--subject", help="Only about this profile id, or those that begin so.")] = "",
     customer: Annotated[
         str,
         typer.Option(
@@ -61,7 +66,7 @@ def list_entries(
         entry = line.entry
         return (
             (not action or entry.action == action)
-            and (not subject or entry.subject == subject)
+            and entry.subject.startswith(subject)
             and (not actor or entry.actor == actor)
             and (at is None or entry.time.ToDatetime(UTC) >= at)
         )
@@ -70,7 +75,11 @@ def list_entries(
     if as_json:
         support.print_json([_plain(line) for line in lines])
         return
-    _print_table(lines)
+    if not lines:
+        support.out.print("No such entry.")
+        return
+    support.out.print(render(lines))
+    support.out.print("… is cut: --json has it whole. --subject takes the beginning of an id.", style="dim")
 
 
 @app.command()
@@ -172,29 +181,38 @@ def _plain(line: Line) -> dict[str, Any]:
     return {"sequence": line.sequence, "intact": line.intact, **support.plain(line.entry)}
 
 
-def _print_table(lines: list[Line]) -> None:
+def render(lines: list[Line]) -> Table:
+    """A line for each entry, ids by what they begin with."""
     from rich.table import Table
     from rich.text import Text
 
-    table = Table()
+    # An entry a line on eighty columns: only the last two are cut, and say so.
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold underline")
     for heading in ("Seq", "Time (UTC)", "Who", "Action", "Outcome"):
-        table.add_column(heading, no_wrap=True)
-    for heading in ("About", "Reason"):
-        table.add_column(heading, overflow="fold")
+        table.add_column(heading, no_wrap=True, max_width=_MOST_NAME if heading == "Who" else None)
+    for heading, least in (("About", 9), ("Reason", 6)):
+        table.add_column(heading, min_width=least)
     for line in lines:
         entry = line.entry
         about = " ".join((entry.subject, *(f"{name}={value}" for name, value in sorted(entry.facts.items()))))
+        about = _ID.sub(r"\1…", about)
         cells = (
             str(line.sequence),
             f"{entry.time.ToDatetime(UTC):%Y-%m-%d %H:%M:%S}",
             entry.actor,
             entry.action,
-            entry.outcome if line.intact else "TAMPERED WITH",
+            entry.outcome if line.intact else "TAMPERED",
             about,
             entry.reason,
         )
-        table.add_row(*(Text(cell) for cell in cells), style="" if line.intact else "bold red")
-    support.out.print(table if lines else "No such entry.")
+        shown = (Text(_printable(cell), no_wrap=True, overflow="ellipsis") for cell in cells)
+        table.add_row(*shown, style="" if line.intact else "bold red")
+    return table
+
+
+def _printable(text: str) -> str:
+    """On one line: what callers said of themselves is no control of the terminal."""
+    return "".join(one if one.isprintable() else " " for one in text)
 
 
 def _listed(sequences: list[int]) -> str:

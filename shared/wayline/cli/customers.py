@@ -1,4 +1,7 @@
-"""`wayline customers`: one customer's profile, how its identifiers came together, and how to take a merge back."""
+"""`wayline customers`: one customer's profile, how its identifiers came together, and how to take a merge back.
+
+`rights.py` adds to the same group what customers may ask for: export, erase, restrict.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ if TYPE_CHECKING:  # the rest is imported when a command runs: `--help` stays qu
     from wayline.v1.events_pb2 import Identifier
 
 app = typer.Typer(
-    help="Look at a customer, say how identifiers came together, and take a merge back.",
+    help="Look at a customer; export, erase or restrict what is held; see and take back how identifiers came together.",
     no_args_is_help=True,
     rich_markup_mode="markdown",
 )

@@ -14,13 +14,15 @@ if TYPE_CHECKING:  # the rest is imported when a command runs: `--help` stays qu
     from wayline.v1.decision_pb2 import ExplainResponse
 
 app = typer.Typer(
-    help="Say why a decision came out as it did, why not otherwise, and make it anew.",
+    help="Say why a decision came out as it did, why not otherwise, and make it anew.\n\n"
+    "Example: `wayline decisions show 019b3c5e7a10f4c2d8e6b9a1c3d5e7f9`, with the `decision_id` of an answer.",
     no_args_is_help=True,
     rich_markup_mode="markdown",
 )
 DecisionId = Annotated[str, typer.Argument(metavar="ID", help="The decision_id of the answer.", show_default=False)]
 _PROGRAM = "wayline_decision.replay_many"
 _TIMEOUT_SECONDS = 30.0
+_SHOWN = 10
 
 
 @app.command()
@@ -172,6 +174,15 @@ def _unknown(explained: ExplainResponse, action: str) -> str:
     for one in explained.decision.placements:
         places.append(one.placement)
         known |= {selection.action for selection in one.selections} | {drop.action for drop in one.dropped}
-    close = get_close_matches(action, known, n=3) or sorted(known)[:10]
     there = f"{' or '.join(places)} in revision {explained.record.catalog_revision} of the catalogue"
-    return f"'{action}' has no treatment for {there}, by which it was decided; {', '.join(close) or 'nothing'} has"
+    return f"'{action}' has no treatment for {there}, by which it was decided. {_instead(action, sorted(known))}"
+
+
+def _instead(action: str, known: list[str]) -> str:
+    """What may have been meant, of the actions that have a treatment there."""
+    if close := get_close_matches(action, known, n=3):
+        return f"Did you mean {' or '.join(close)}?"
+    if not known:
+        return "No action has one."
+    more = len(known) - _SHOWN
+    return f"These have one: {', '.join(known[:_SHOWN])}" + (f", and {more} more." if more > 0 else ".")

@@ -105,6 +105,8 @@ def _head(explained: decision_pb2.ExplainResponse) -> Iterator[RenderableType]:
         "replay": "identical, bit for bit" if explained.reproduced else "DIFFERS from the record; please report it",
     }
     table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
     for name, said in facts.items():
         if said:
             style = "bold red" if name == "replay" and not explained.reproduced else ""
@@ -123,7 +125,9 @@ def _placement(placement: decision_pb2.PlacementDecision) -> Text:
 
 
 def _features(features: list[decision_pb2.FeatureEffect]) -> Table:
-    table = Table("action", "input", title="For (+) and against (-) the model's propensity", title_justify="left")
+    table = Table(title="For (+) and against (-) the model's propensity", title_justify="left")
+    for name in ("action", "input"):
+        table.add_column(name, overflow="fold")
     table.add_column("value", justify="right")
     table.add_column("effect", justify="right")
     for one in features:
@@ -148,6 +152,8 @@ def _dropped(placement: decision_pb2.PlacementDecision, most: int) -> Table:
     table = Table(
         "action", "treatment", "stage", "why", "what would have to change", title="Dropped", title_justify="left"
     )
+    for column in table.columns:
+        column.overflow = "fold"  # which value of the profile was it? Never cut that
     for one in placement.dropped[:most]:
         table.add_row(
             *(escape(text) for text in (one.action, one.treatment, _stage(one.stage), one.reason, one.change))
@@ -177,4 +183,8 @@ def _name(constant: str) -> str:
 
 
 def _shortened(value: dict[str, Any]) -> str:
-    return ", ".join(f"{name} = {str(one)[:_VALUE_CHARACTERS]}" for name, one in sorted(value.items()))
+    return ", ".join(f"{name} = {_cut(str(one))}" for name, one in sorted(value.items()))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _VALUE_CHARACTERS else f"{text[:_VALUE_CHARACTERS]}…"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wayline.cli.support import DECISION_ADDRESS, INGESTION_ADDRESS, Decision, Ingestion, Json, out, print_json
+from wayline.cli.support import DECISION_ADDRESS, INGESTION_ADDRESS, SHOP, Decision, Ingestion, Json, out, print_json
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from wayline.cli.journey import Step
     from wayline.cluster import Addresses
 
-_EXAMPLE = "shoe-shop"
 _REPORT = "wayline quality report --since 1h"
 _READY_SECONDS = 30.0
 _POLL_SECONDS = 0.05
@@ -38,9 +37,9 @@ def demo(
 
     Examples:
 
-        wayline demo --once
+    - `wayline demo --once`
 
-        wayline demo --once --json
+    - `wayline demo --once --json`
     """
     from rich.console import Console
 
@@ -60,6 +59,10 @@ async def run_journey(addresses: Addresses, console: Console) -> list[Step]:
     """Walk the journey on a system that goes on running, print each step as it happens, and say what to look at."""
     steps = await _walked(addresses, console)
     console.print(f"An outdated app has sent two events. What became of them, in a few seconds: {_REPORT}")
+    if steps:
+        console.print(
+            f"Why the last decision came out so: wayline decisions show {steps[-1].decision_id}", soft_wrap=True
+        )
     return steps
 
 
@@ -69,7 +72,7 @@ async def _once(console: Console) -> list[Step]:
     from wayline.cli.catalog import apply_if_new
     from wayline.cluster import Cluster
 
-    catalog = load(example_path(_EXAMPLE))
+    catalog = load(example_path(SHOP))
     with tempfile.TemporaryDirectory(prefix="wayline-demo-") as directory:
         async with Cluster(Path(directory)) as cluster:
             await apply_if_new(catalog, cluster.addresses.nats)
@@ -77,6 +80,7 @@ async def _once(console: Console) -> list[Step]:
 
 
 async def _walked(addresses: Addresses, console: Console) -> list[Step]:
+    await _find(addresses)
     await wait_until_ready(addresses.decision)
     return await asyncio.to_thread(_walk, addresses, console)
 
@@ -93,6 +97,22 @@ def _walk(addresses: Addresses, console: Console) -> list[Step]:
         journey.close()
 
 
+async def _find(addresses: Addresses) -> None:
+    """Make sure that somebody listens: waiting is for services that start, not for those that nobody started.
+
+    Raises:
+        Retryable: nobody does.
+    """
+    from wayline.errors import Retryable
+    from wayline.health import probe
+
+    for name, address in (("ingestion", addresses.ingestion), ("the decision service", addresses.decision)):
+        if not (await probe(address)).healthy:
+            raise Retryable(
+                f"cannot reach {name} at {address}. Start Wayline with: make run (or: wayline up --example shoe-shop)"
+            )
+
+
 async def wait_until_ready(decision_address: str) -> None:
     """Until the decision service has compiled a catalogue.
 
@@ -107,7 +127,10 @@ async def wait_until_ready(decision_address: str) -> None:
             while not (await probe(decision_address, "wayline.v1.DecisionService")).healthy:
                 await asyncio.sleep(_POLL_SECONDS)
     except TimeoutError:
-        raise Retryable("the decision service is not ready; see its log, and: wayline status") from None
+        raise Retryable(
+            f"the decision service at {decision_address} is not ready. Without a catalogue it never is; apply one "
+            "with: wayline catalog apply DIR. Else see its log, and: wayline status"
+        ) from None
 
 
 def _shown(steps: Iterable[Step], console: Console) -> Iterable[Step]:
@@ -124,6 +147,7 @@ def _shown(steps: Iterable[Step], console: Console) -> Iterable[Step]:
         grid.add_row("actions", ", ".join(step.actions) or "none: the placement's fallback")
         for reason in step.reasons:
             grid.add_row("because", Text(reason))
+        grid.add_row("decision", Text(step.decision_id, style="dim"))
         title = f"{number}. {step.name}"
         took = f"{step.placement} · {step.ms:.1f} ms"
         console.print(Panel(grid, title=title, title_align="left", subtitle=took, subtitle_align="right"))

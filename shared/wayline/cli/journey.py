@@ -12,7 +12,7 @@ import grpc
 from google.protobuf.json_format import MessageToDict
 
 from wayline.cluster import Addresses
-from wayline.errors import WaylineError
+from wayline.errors import Retryable, WaylineError
 from wayline.v1 import decision_pb2, decision_pb2_grpc, events_pb2, ingestion_pb2, ingestion_pb2_grpc
 
 _PATIENCE_SECONDS = 10.0
@@ -29,6 +29,7 @@ class Step:
     content: dict[str, Any]
     reasons: list[str]
     ms: float
+    decision_id: str
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -39,10 +40,19 @@ class Journey:
     """One visitor's way through the shop. Every run is another visitor."""
 
     def __init__(self, addresses: Addresses) -> None:
-        """Talk to a running system."""
-        self._channels = [grpc.insecure_channel(addresses.ingestion), grpc.insecure_channel(addresses.decision)]
-        for channel in self._channels:
-            grpc.channel_ready_future(channel).result(_PATIENCE_SECONDS)
+        """Talk to a running system.
+
+        Raises:
+            Retryable: nothing answers at one of the addresses.
+        """
+        self._channels = []
+        for address in (addresses.ingestion, addresses.decision):
+            self._channels.append(grpc.insecure_channel(address))
+            try:
+                grpc.channel_ready_future(self._channels[-1]).result(_PATIENCE_SECONDS)
+            except grpc.FutureTimeoutError:
+                self.close()
+                raise Retryable(f"nothing answers at {address}. Start Wayline with: make run") from None
         self._ingestion = ingestion_pb2_grpc.IngestionServiceStub(self._channels[0])
         self._decision = decision_pb2_grpc.DecisionServiceStub(self._channels[1])
         visitor = uuid4().hex[:12]
@@ -109,6 +119,7 @@ class Journey:
                 content=MessageToDict(best.content if best else filled.fallback),
                 reasons=[*filled.reasons, *(best.reasons if best else ())],
                 ms=round(milliseconds, 2),
+                decision_id=response.decision_id,
             )
 
     def _collect(self, events: Sequence[events_pb2.Event]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,11 +15,13 @@ from google.protobuf.json_format import ParseDict, ParseError
 from rich.markup import escape
 from rich.table import Table
 
+from wayline.catalog.advice import did_you_mean
 from wayline.cli.support import PREDICTION_ADDRESS, Json, Prediction, fail, out, plain, print_json
 from wayline.v1 import prediction_pb2, prediction_pb2_grpc
 
 _TIMEOUT_SECONDS = 120.0
 _SHOWN_VERSIONS = 10
+_NO_FIELD = re.compile(r'"wayline\.v1\.(?P<kind>\w+)" has no field named "(?P<field>[^"]*)" at "(?P<where>[^"]*)"')
 # The list of all models, with all their manifests, may be larger than gRPC's limit for unknown senders.
 _OPTIONS = (("grpc.max_receive_message_length", -1), ("grpc.enable_http_proxy", 0))
 
@@ -88,16 +91,16 @@ def promote(
 ) -> None:
     """Make a version the champion: decisions use it from then on."""
     with _service(prediction) as service:
-        model = service.PromoteModel(
-            prediction_pb2.PromoteModelRequest(name=name, version=version), timeout=_TIMEOUT_SECONDS
-        ).model
+        request = prediction_pb2.PromoteModelRequest(name=name, version=version)
+        with _known():
+            model = service.PromoteModel(request, timeout=_TIMEOUT_SECONDS).model
     _show_champion(model, as_json)
 
 
 @app.command(epilog="Example: **wayline models rollback accept**")
 def rollback(name: Name, prediction: Prediction = PREDICTION_ADDRESS, as_json: Json = False) -> None:
     """Make the former champion the champion again."""
-    with _service(prediction) as service:
+    with _service(prediction) as service, _known():
         model = service.RollbackModel(prediction_pb2.RollbackModelRequest(name=name), timeout=_TIMEOUT_SECONDS).model
     _show_champion(model, as_json)
 
@@ -113,13 +116,36 @@ def read_manifest(path: Path) -> prediction_pb2.ModelManifest:
     try:
         return ParseDict(value, prediction_pb2.ModelManifest())
     except ParseError as error:
-        fail(f"{path}: {error}")
+        fail(f"{path}: {_in_words(str(error))}")
+
+
+def _in_words(said: str) -> str:
+    """Protobuf's error about a manifest, with the fields that there are as people write them."""
+    found = _NO_FIELD.search(said)
+    if not found:
+        return said
+    kind, field = found["kind"], found["field"]
+    names = sorted(prediction_pb2.DESCRIPTOR.message_types_by_name[kind].fields_by_name)
+    where = "" if kind == "ModelManifest" else f" in {found['where'].partition('.')[2] or kind}"
+    meant = did_you_mean(field, names) or f" (there are: {', '.join(names)})"
+    return f"there is no field '{field}'{where}{meant}"
 
 
 @contextmanager
 def _service(address: str) -> Iterator[prediction_pb2_grpc.PredictionServiceStub]:
     with grpc.insecure_channel(address, options=_OPTIONS) as channel:
         yield prediction_pb2_grpc.PredictionServiceStub(channel)
+
+
+@contextmanager
+def _known() -> Iterator[None]:
+    """Where there is no such model or version, say how to find out which there are."""
+    try:
+        yield
+    except grpc.RpcError as error:
+        if error.code() != grpc.StatusCode.NOT_FOUND:
+            raise
+        fail(f"{error.details()}. See which there are: wayline models list")
 
 
 def _show_champion(model: prediction_pb2.Model, as_json: bool) -> None:

@@ -24,6 +24,7 @@ ReceiptFile = Annotated[
 ]
 _TIMEOUT_SECONDS = 30.0
 _POLL_SECONDS = 0.3
+_RECEIPT = ("erasure_id", "key", "signature")
 _PLAIN: dict[str, Any] = {"markup": False, "highlight": False}
 
 
@@ -33,7 +34,7 @@ def get(
     output: ReceiptFile = None,
     profile: support.Profile = support.PROFILE_ADDRESS,
 ) -> None:
-    """Wait until an erasure is done, and print its receipt. `wayline audit list` knows the ids of all erasures.
+    """Wait until an erasure is done, and print its receipt. `wayline audit list --json` has all ids.
 
     Examples:
 
@@ -90,6 +91,7 @@ def verify(
 
     with file.open(encoding="utf-8", errors="replace") as opened:
         text = opened.read(MAX_BYTES + 1)
+    _check_is_receipt(file, text)
     document = check(text, key.read_text(encoding="utf-8", errors="replace") if key else _public_key(profile))
     if as_json:
         support.print_json(document)
@@ -99,6 +101,20 @@ def verify(
     for line in document["not_done"]:
         support.out.print(f"  still to be done: {line}", style="yellow", **_PLAIN)
     support.out.print(f"Genuine: erasure {document['erasure_id']}, done {document['erased_at']}", style="green")
+
+
+def _check_is_receipt(file: Path, text: str) -> None:
+    """End the command when the file holds something else: its signature is not to be blamed then."""
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        return  # the check says what is wrong with it
+    missing = [one for one in _RECEIPT if not isinstance(document, dict) or one not in document]
+    if missing:
+        support.fail(
+            f"{file} is no receipt of an erasure, or not all of one: it has no {', '.join(missing)}. "
+            "Expected what `wayline customers erase -o` or `wayline receipts get -o` writes."
+        )
 
 
 def channel_to(address: str) -> Any:

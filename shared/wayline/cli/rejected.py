@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +13,7 @@ from wayline.cli import support
 
 if TYPE_CHECKING:  # the rest is imported when a command runs: `--help` stays quick
     from wayline.v1.ingestion_pb2 import ListRejectedResponse, RejectedEvent
+    from wayline.v1.ingestion_pb2_grpc import IngestionServiceStub
 
 app = typer.Typer(
     help="Look at the events that were refused, and try them again.", no_args_is_help=True, rich_markup_mode="markdown"
@@ -19,6 +21,7 @@ app = typer.Typer(
 Reason = Annotated[str, typer.Option("--reason", help="Only this reason, for instance 'missing'.")]
 _TIMEOUT_SECONDS = 60.0
 _CELL_CHARACTERS = 48
+_MOST_HELD = 1_000
 
 
 @app.command("list")
@@ -43,9 +46,14 @@ def list_rejected(
 
     request = ingestion_pb2.ListRejectedRequest(after_sequence=after, limit=limit, reason=reason)
     with grpc.insecure_channel(ingestion) as channel:
-        response = ingestion_pb2_grpc.IngestionServiceStub(channel).ListRejected(request, timeout=_TIMEOUT_SECONDS)
+        service = ingestion_pb2_grpc.IngestionServiceStub(channel)
+        response = service.ListRejected(request, timeout=_TIMEOUT_SECONDS)
+        is_unheard = bool(reason) and not after and not response.rejected
+        held = _held(service) if is_unheard and not as_json else {}
     if as_json:
         support.print_json({"total": response.total, "rejected": [_plain(one) for one in response.rejected]})
+    elif is_unheard:
+        _print_reasons(reason, held, response.total)
     else:
         _print_table(response)
 
@@ -119,6 +127,24 @@ def _print_table(response: ListRejectedResponse) -> None:
     if response.rejected:
         support.out.print(table)
     support.out.print(f"{len(response.rejected)} shown of {response.total} held.", highlight=False)
+
+
+def _held(service: IngestionServiceStub) -> dict[str, int]:
+    """How many of the oldest were refused for which reason, the most frequent first."""
+    from wayline.v1 import ingestion_pb2
+
+    request = ingestion_pb2.ListRejectedRequest(limit=_MOST_HELD)
+    found = service.ListRejected(request, timeout=_TIMEOUT_SECONDS).rejected
+    return dict(Counter(one.rejection.reason for one in found).most_common())
+
+
+def _print_reasons(reason: str, held: dict[str, int], total: int) -> None:
+    """What `--reason` could have been."""
+    named = ", ".join(f"{one} ({count:,})" for one, count in held.items())
+    of = f"among the oldest {sum(held.values()):,}" if sum(held.values()) < total else "there are"
+    support.out.print(
+        f"None of the {total:,} held was refused for '{reason}'; {of}: {named or 'none'}", markup=False, highlight=False
+    )
 
 
 def _printable(text: str) -> str:

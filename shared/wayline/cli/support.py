@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -20,19 +21,24 @@ if TYPE_CHECKING:  # the rest is imported when a command runs: `--help` stays qu
 out = Console()
 err = Console(stderr=True)
 
-Nats = Annotated[str, typer.Option("--nats", envvar="WAYLINE_NATS_URL", help="Where NATS listens.")]
-Ingestion = Annotated[
-    str, typer.Option("--ingestion", envvar="WAYLINE_INGESTION_ADDRESS", help="Where ingestion listens.")
-]
-Profile = Annotated[
-    str, typer.Option("--profile", envvar="WAYLINE_PROFILE_ADDRESS", help="Where the profile service listens.")
-]
-Prediction = Annotated[
-    str, typer.Option("--prediction", envvar="WAYLINE_PREDICTION_ADDRESS", help="Where prediction listens.")
-]
-Decision = Annotated[
-    str, typer.Option("--decision", envvar="WAYLINE_DECISION_ADDRESS", help="Where the decision service listens.")
-]
+_asked: dict[str, str] = {}
+
+
+def _remember(param: typer.CallbackParam, value: str) -> str:
+    """Whom a command asks, and where: errors of connections do not tell."""
+    _asked[param.opts[0].removeprefix("--")] = value
+    return value
+
+
+def _where(name: str, variable: str, whom: str) -> Any:
+    return typer.Option(f"--{name}", envvar=variable, help=f"Where {whom} listens.", callback=_remember)
+
+
+Nats = Annotated[str, _where("nats", "WAYLINE_NATS_URL", "NATS")]
+Ingestion = Annotated[str, _where("ingestion", "WAYLINE_INGESTION_ADDRESS", "ingestion")]
+Profile = Annotated[str, _where("profile", "WAYLINE_PROFILE_ADDRESS", "the profile service")]
+Prediction = Annotated[str, _where("prediction", "WAYLINE_PREDICTION_ADDRESS", "prediction")]
+Decision = Annotated[str, _where("decision", "WAYLINE_DECISION_ADDRESS", "the decision service")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 Actor = Annotated[
@@ -45,6 +51,17 @@ INGESTION_ADDRESS = "127.0.0.1:7001"
 PROFILE_ADDRESS = "127.0.0.1:7002"
 PREDICTION_ADDRESS = "127.0.0.1:7003"
 DECISION_ADDRESS = "127.0.0.1:7004"
+
+SHOP = "shoe-shop"
+"""The example that the guided journey walks through."""
+
+_START = "Is Wayline running? Start it with: make run (or: wayline up)"
+# How gRPC's own words for a connection that fails or ends begin; all else that comes with UNAVAILABLE, a service said.
+_NOT_REACHED = re.compile(
+    r"([A-Z_]+: )?((ipv4|ipv6|unix):\S+: )?"
+    r"(failed to connect|errors resolving|DNS resolution|Socket closed|Connection re(set|fused)|recvmsg:|sendmsg:"
+    r"|Broken pipe|GOAWAY|Endpoint closing|ping timeout|keepalive|$)"
+)
 
 
 @asynccontextmanager
@@ -117,6 +134,7 @@ def fail(message: str, code: int = 1) -> NoReturn:
 
 def run_app(app: typer.Typer) -> None:
     """Run the application; expected failures become one line that says what to do."""
+    app.callback()(_program)
     try:
         app()
     except Exception as error:
@@ -124,6 +142,22 @@ def run_app(app: typer.Typer) -> None:
         if message is None:
             raise  # a bug, with its traceback
         sys.exit(message)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"wayline {version('wayline')}")
+        raise typer.Exit
+
+
+def _program(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version, and end.")
+    ] = False,
+) -> None:
+    """The options of the program itself."""
 
 
 def _explain(error: Exception) -> str | None:
@@ -137,7 +171,7 @@ def _explain(error: Exception) -> str | None:
         case grpc.RpcError():
             return _explain_rpc(error)
         case nats.errors.NoServersError() | ConnectionRefusedError():
-            return "cannot reach NATS. Is Wayline running? Start it with: wayline up"
+            return f"cannot reach NATS{_at_nats()}. {_START}"
         case WaylineError():
             return str(error)
     return None
@@ -146,7 +180,27 @@ def _explain(error: Exception) -> str | None:
 def _explain_rpc(error: grpc.RpcError) -> str:
     import grpc
 
-    code, details = error.code(), error.details()
-    if code == grpc.StatusCode.UNAVAILABLE:
-        return f"a service cannot be reached ({details}). Is Wayline running? Start it with: wayline up"
-    return f"{code.name}: {details}"
+    code, details = error.code(), error.details() or ""
+    if code != grpc.StatusCode.UNAVAILABLE:
+        return f"{code.name}: {details}"
+    if not _NOT_REACHED.match(details):
+        return details
+    why = details.rpartition(": ")[2].rstrip("]") or "no answer"
+    return f"{_whom(details)} cannot be reached ({why}). {_START}"
+
+
+def _whom(details: str) -> str:
+    """The service that an error of a connection is about, and its address."""
+    from urllib.parse import unquote
+
+    services = {name: address for name, address in _asked.items() if name != "nats"}
+    named = {name: address for name, address in services.items() if address in unquote(details)} or services
+    if len(named) != 1:
+        return "a service"
+    ((name, address),) = named.items()
+    return f"the {name} service at {address}"
+
+
+def _at_nats() -> str:
+    """Its address without a password."""
+    return f" at {_asked['nats'].rpartition('@')[2]}" if "nats" in _asked else ""

@@ -18,8 +18,10 @@ _MOST_NAMES = 5
 def render_traits(found: GetBackfillResponse) -> Table:
     """A table of the traits."""
     table = Table()
-    for heading in ("Trait", "State", "Knows events since (UTC)", "Filled in at (UTC)"):
-        table.add_column(heading, no_wrap=True)
+    table.add_column("Trait", overflow="fold")
+    table.add_column("State", no_wrap=True)
+    for heading in ("Knows events since (UTC)", "Filled in at (UTC)"):
+        table.add_column(heading, min_width=16)  # a time to the minute; headings may take two lines
     for one in found.traits:
         if not one.filled:
             cells = "being filled in", "", ""

@@ -25,15 +25,17 @@ SHOP = example_path("shoe-shop")
 
 
 async def wayline(*arguments: str) -> Result:
-    """A command, in a thread: it runs its own event loop."""
-    return await asyncio.to_thread(CliRunner().invoke, app, ["catalog", *arguments])
+    """A command, in a thread: it runs its own event loop. No decision service answers."""
+    nobody = ("--decision", "127.0.0.1:1") if arguments[0] == "apply" else ()
+    return await asyncio.to_thread(CliRunner().invoke, app, ["catalog", *arguments, *nobody])
 
 
-async def test_an_applied_catalogue_serves(js: JetStreamContext, nats_url: str):
+async def test_an_applied_catalogue_is_stored_and_what_to_do_next_is_said(js: JetStreamContext, nats_url: str):
     result = await wayline("apply", str(SHOP), "--nats", nats_url)
 
     assert result.exit_code == 0, result.output
-    assert "Revision 1 serves: 26 actions" in result.output
+    assert "Revision 1 is stored: 26 actions" in result.stdout
+    assert "nothing answers at 127.0.0.1:1. Start one with: wayline up" in result.stderr
     store = await open_store(js)
     assert await store.fetch(await store.current_revision()) == load(SHOP)
 
@@ -54,6 +56,7 @@ async def test_a_changed_catalogue_is_the_next_revision(js: JetStreamContext, na
 
     said = json.loads(result.stdout)
     assert (said["revision"], said["changed"], said["actions"]) == (2, True, 1)
+    assert said["in_use"] is None
 
 
 async def test_a_catalogue_with_a_problem_changes_nothing(js: JetStreamContext, nats_url: str):
@@ -109,7 +112,7 @@ async def test_a_revision_that_cannot_be_read_is_replaced(js: JetStreamContext, 
     result = await wayline("apply", str(SHOP), "--nats", nats_url)
 
     assert "catalogue revision 1 cannot be read" in result.stderr
-    assert "Revision 2 serves" in result.stdout
+    assert "Revision 2 is stored" in result.stdout
 
 
 async def test_the_current_catalogue_is_shown(js: JetStreamContext, nats_url: str):

@@ -190,3 +190,13 @@ async def test_the_command_lists_and_redrives(channel: grpc.aio.Channel, ingesti
     assert [one["sequence"] for one in listed["rejected"]] == [1, 2]
     assert listed["rejected"][1]["rejection"]["reason"] == "not_finite"
     assert redriven == {"accepted": 0, "rejected": 2}
+
+
+async def test_a_reason_that_no_event_was_refused_for_is_answered_with_those_that_there_are(
+    ingestion: IngestionServiceStub, address: str
+) -> None:
+    await ingestion.Collect(CollectRequest(events=[an_event(name=""), an_event(source="s" * 65), an_event(name="")]))
+
+    said = " ".join((await wayline(address, "list", "--reason", "mising")).split())
+
+    assert said == "None of the 3 held was refused for 'mising'; there are: missing (2), too_long (1)"

@@ -50,9 +50,9 @@ async def test_audiences_and_stages_are_shown(service: Served) -> None:
     assert "66.7%" in listed
     found = await as_json(service, "list")
     assert [(one["name"], one["members"], one["purpose"]) for one in found["audiences"]] == [
-        ("buyers", "2", ""),
-        ("gone", "0", ""),
-        ("regulars", "0", "marketing"),
+        ("buyers", 2, ""),
+        ("gone", 0, ""),
+        ("regulars", 0, "marketing"),
     ]
     assert found["status"]["judging"] is False
     _, stages, _ = await run(service, "stages")
@@ -80,8 +80,24 @@ async def test_members_are_exported_as_csv_and_as_lines(service: Served, tmp_pat
         (row,) = csv.DictReader(opened)
     assert (row["kind"], row["value"]) == ("email", "ada@example.com")
     assert file.stat().st_mode & 0o777 == 0o600
-    _, lines, _ = await run(service, "export", "buyers", "--purpose", "none", "--format", "jsonl")
+    _, lines, said = await run(service, "export", "buyers", "--purpose", "none", "--format", "jsonl")
+    assert said == "2 members written, whatever they allow"
     assert [json.loads(line)["identifiers"] for line in lines.splitlines()] == [[], []]
+    code, _, wrong = await run(service, "export", "buyers", "--purpose", "marketing", "-o", str(file))
+    assert (code, "exists; name another file" in wrong) == (1, True)
+    with file.open(newline="") as opened:
+        assert [one["value"] for one in csv.DictReader(opened)] == ["ada@example.com"]
+
+
+async def test_an_export_that_is_refused_prints_nothing_and_says_what_there_is(service: Served, nats_url: str) -> None:
+    code, lines, wrong = await run(service, "export", "buyers", "--purpose", "marketting")
+    assert (code, lines) == (1, "")
+    assert "marketing" in wrong
+    kind = ("--identifiers", "mail", "--nats", nats_url)
+    code, lines, wrong = await run(service, "export", "buyers", "--purpose", "none", *kind)
+    assert (code, lines) == (1, "")
+    assert "--identifiers: there is no kind of identifier 'mail'" in wrong
+    assert "email" in wrong
 
 
 async def test_an_export_that_fails_leaves_no_file(service: Served, tmp_path: Path) -> None:

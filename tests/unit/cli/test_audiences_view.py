@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console, RenderableType
 
 from wayline.catalog.load import load_text
-from wayline.cli.audiences_view import declared, render_audiences, render_preview, render_stages, write_csv
+from wayline.cli.audiences_view import declared, in_json, render_audiences, render_preview, render_stages, write_csv
 from wayline.v1 import audiences_pb2, events_pb2
 
 
@@ -83,3 +83,21 @@ def test_a_member_has_a_line_for_each_identifier_and_one_without() -> None:
     lines = file.getvalue().splitlines()
     assert lines[0] == "profile_id,since,kind,value"
     assert [line.rpartition("Z,")[2] for line in lines[1:]] == ["email,a@x.org", "email,b@x.org", ","]
+
+
+def test_the_rules_of_a_catalogue_are_whole_on_a_narrow_terminal() -> None:
+    rule = "profile.lifecycle_orders_365d>=3&&profile.lifecycle_days_away<=14"
+    text = f"{{audiences: {{regulars: {{rule: '{rule}', because: Often}}}}, lifecycle: default}}"
+    (table, _) = declared(load_text(text))
+    console = Console(file=StringIO(), width=60)
+    console.print(table)
+    assert isinstance(console.file, StringIO)
+    rows = [line.split("│") for line in console.file.getvalue().splitlines() if line.startswith("│")]
+    assert "".join(row[2].strip() for row in rows) == rule
+
+
+def test_numbers_are_numbers_in_json() -> None:
+    one = audiences_pb2.AudienceSummary(name="lapsed", members=3)
+    listed = in_json(audiences_pb2.ListAudiencesResponse(audiences=[one], profiles=5_000))
+    assert listed["profiles"] == 5_000
+    assert (listed["audiences"][0]["name"], listed["audiences"][0]["members"]) == ("lapsed", 3)

@@ -7,12 +7,12 @@ import typer
 from rich.console import Console
 
 from wayline.cli.customers import identifier_of
-from wayline.cli.customers_view import render_merges, render_profile
+from wayline.cli.customers_view import in_words, render_merges, render_profile
 from wayline.v1 import customers_pb2, events_pb2, profile_pb2
 
 
-def printed(parts: object) -> str:
-    console = Console(width=200, record=True)
+def printed(parts: object, width: int = 200) -> str:
+    console = Console(width=width, record=True)
     for part in parts:  # type: ignore[attr-defined]
         console.print(part)
     return console.export_text()
@@ -55,3 +55,43 @@ def test_a_restricted_customer_is_shown_as_such_with_what_was_consented_where() 
     assert "nothing of this may be used" in text
     assert "banner" in text
     assert "views" in text
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (2.0, "2"),
+        (0.0, "0"),
+        (1234.5678, "1234.57"),
+        (0.0312345, "0.0312"),
+        (2.9999, "3"),
+        (1000.004, "1000"),
+        (True, "true"),
+        ("red", "red"),
+        ({"blue": 0.5, "red": 0.9999960792793383}, "red 1, blue 0.5"),
+        (["shoes", 3.0], "shoes, 3"),
+        ([], ""),
+    ],
+)
+def test_values_of_traits_are_numbers_and_names_as_people_write_them(value: object, words: str) -> None:
+    assert in_words(value) == words
+
+
+def test_what_is_left_out_of_a_value_is_said() -> None:
+    assert in_words([float(n) for n in range(13)]) == "0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 3 more (whole: --json)"
+    assert in_words("x" * 301) == "x" * 300 + "… (whole: --json)"
+    assert in_words("x" * 300) == "x" * 300
+
+
+def test_identifiers_are_whole_on_a_narrow_terminal_and_times_say_their_zone() -> None:
+    named = [events_pb2.Identifier(kind="email", value=f"{name}.of.a.long.name@example.com") for name in ("ada", "bob")]
+    merge = customers_pb2.Merge(
+        one=named[0], other=named[1], message_id="m" * 36, status=customers_pb2.MERGE_STATUS_JOINED
+    )
+    text = printed(render_merges(customers_pb2.ListMergesResponse(profile_id="ab", merges=[merge])), width=80)
+    columns = [line.split("│") for line in text.splitlines() if line.startswith("│")]
+    first, second, _, by = ("".join(row[place].strip() for row in columns) for place in (1, 2, 3, 4))
+    assert first.endswith("ada.of.a.long.name@example.com")
+    assert second.endswith("bob.of.a.long.name@example.com")
+    assert by == "m" * 36
+    assert "UTC" in printed(render_profile(profile_pb2.Profile(profile_id="ab", first_seen_ms=1_790_000_000_000), {}))

@@ -60,3 +60,16 @@ def test_a_file_is_for_its_owner_only_and_there_whole_or_not_at_all(tmp_path: Pa
     with pytest.raises(typer.Exit), new_file(tmp_path / "export.json"):
         pass
     assert (tmp_path / "export.json").read_text() == "whole"
+
+
+def test_a_file_that_is_no_receipt_is_called_that_and_its_signature_is_not_blamed(tmp_path: Path):
+    file, key = tmp_path / "package.json", tmp_path / "key.pem"
+    key.write_text("no key is needed to see that")
+    for text in ('{"name": "shop", "key": "k"}', "[1, 2]"):
+        file.write_text(text)
+        result = CliRunner().invoke(app, ["receipts", "verify", str(file), "--key", str(key)])
+        said = " ".join(result.output.split())
+        assert result.exit_code == 1
+        assert "is no receipt of an erasure" in said
+        assert "signature" in said
+        assert "another key" not in said

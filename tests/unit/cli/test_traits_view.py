@@ -28,8 +28,8 @@ DONE = GetBackfillResponse(
 )
 
 
-def printed(part: object) -> str:
-    console = Console(width=200, record=True, file=StringIO())
+def printed(part: object, width: int = 200) -> str:
+    console = Console(width=width, record=True, file=StringIO())
     console.print(part)
     return console.export_text()
 
@@ -79,3 +79,12 @@ def test_each_trait_says_from_when_on_it_knows_events() -> None:
     assert rows["spend"].count("2026-09-21 14:13") == 2
     assert "there were none" in rows["views"]
     assert "being filled in" in rows["carts"]
+
+
+def test_states_and_times_are_whole_on_eighty_columns_and_long_names_are_folded() -> None:
+    one = TraitStatus(name="lifecycle_orders_of_the_last_365_days", filled=True, filled_at=NOON, events_since=NOON)
+    text = printed(render_traits(GetBackfillResponse(traits=[one, TraitStatus(name="carts")])), width=80)
+    assert "…" not in text
+    assert text.count("2026-09-21 14:13") == 2
+    assert "being filled in" in text
+    assert text.count("(UTC)") == 2

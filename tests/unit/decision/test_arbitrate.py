@@ -236,7 +236,8 @@ def test_a_kept_ranking_gives_what_sorting_gives(wishes: list[tuple[int, int]], 
 
 
 def test_models_that_say_how_much_they_rest_on_are_believed() -> None:
-    plan = a_plan([an_action("a", propensity=ASKS), an_action("b", propensity={"base": 0.2, "evidence": 30})])
+    stated = {"base": 0.2, "evidence": 30}
+    plan = a_plan([an_action("a", propensity=ASKS), an_action("b", propensity=stated), an_action("c", propensity=0.2)])
     models = models_for(plan, [a_model(plan, {"a": 0.5}, evidence=[(1_000, 70)])])
-    assert models.evidence.tolist() == [1_000, 30]
-    assert models.positives.tolist() == [70, pytest.approx(6)]
+    assert models.evidence.tolist() == [1_000, 30, 100]
+    assert models.positives.tolist() == [70, pytest.approx(6), 0]

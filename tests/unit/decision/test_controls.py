@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 from tests.support.decisions import NOW, a_model, a_plan, a_question, an_action, chosen, decided, outcome
+from tests.support.engines import Shop
 
+from wayline_decision.anew import decide_anew, differences
+from wayline_decision.chances import chances_in_hindsight
 from wayline_decision.core.contact import Met
 from wayline_decision.core.decision import Decision
+from wayline_decision.core.odds import first_slot_distribution
 from wayline_decision.core.plan import Plan
+from wayline_decision.past import Past
+from wayline_decision.states import fitted
 
 NOW_MS = int(NOW.timestamp() * 1_000)
 OFFERS = {
@@ -123,11 +130,92 @@ def test_eligibility_consent_contact_policy_and_schedules_hold_in_every_arm(cont
     assert first(in_arm(control, offers), known=False, seed=1) in ("seen", "fine")
 
 
-@pytest.mark.parametrize("control", [one for one in CONTROLS if one != "random"])
-def test_an_arm_does_not_explore(control: str) -> None:
-    plan = in_arm(control, placements={"hero": {"channel": "web", "exploration": "thompson"}})
-    decision = decided(plan, a_question(plan, slots=3))
-    assert all(one.drawn is None for one in decision.placements[0].chosen)
+# Exploration
+
+METHODS: Mapping[str, Any] = {
+    "epsilon_greedy": {"method": "epsilon_greedy", "epsilon": 0.6},
+    "squarecb": {"method": "squarecb", "gamma": 5},
+    "thompson": {"method": "thompson"},
+}
+EXPLORING = [(control, method) for control in ("propensity", "no_levers", "eligibility") for method in METHODS]
+
+
+def exploring(control: str | None, method: str, **fields: Any) -> Plan:
+    return in_arm(control, placements={"hero": {"channel": "web", "exploration": METHODS[method]}}, **fields)
+
+
+@pytest.mark.parametrize(("control", "method"), EXPLORING)
+def test_an_arm_that_leaves_out_what_makes_no_difference_is_an_a_a_test(control: str, method: str) -> None:
+    """No levers, nothing but propensities, no policies: the same lots come to the same, with the same chances."""
+    offers = {name: {"propensity": {"base": 0.1 + 0.01 * at, "evidence": 50}} for at, name in enumerate("abcd")}
+    plan, everybodys = exploring(control, method, offers=offers), exploring(None, method, offers=offers)
+    found = Counter[int]()
+    for seed in range(200):
+        for_the_arm = decided(plan, a_question(plan, seed=seed, slots=2)).placements[0]
+        for_all = decided(everybodys, a_question(everybodys, seed=seed, slots=2)).placements[0]
+        assert [one.row for one in for_the_arm.chosen] == [one.row for one in for_all.chosen]
+        assert [one.drawn for one in for_the_arm.chosen] == [one.drawn for one in for_all.chosen]
+        logged = [[one.selection_probability for one in filled.chosen] for filled in (for_the_arm, for_all)]
+        assert logged[0] == (logged[1] if method == "thompson" else pytest.approx(logged[1]))
+        found[for_the_arm.chosen[0].row] += 1
+    assert len(found) == len(offers)  # it does explore
+
+
+@pytest.mark.parametrize("formula", [None, "propensity * value * lever + 0.01 * context"])
+@pytest.mark.parametrize(("control", "method"), EXPLORING)
+def test_in_an_arm_actions_are_chosen_as_often_as_the_chances_say(
+    control: str, method: str, formula: str | None
+) -> None:
+    plan = exploring(control, method, arbitration={"formula": formula, "value": 2, "lever": 0.5})
+    seeds = 2_000
+    found = Counter[int]()
+    first = decided(plan, a_question(plan)).placements[0]
+    assert first.contest is not None
+    chances = first_slot_distribution(plan, first.standing, first.contest)
+    for seed in range(seeds):
+        filled = decided(plan, a_question(plan, seed=seed)).placements[0]
+        row, logged = filled.chosen[0].row, filled.chosen[0].selection_probability
+        assert logged == (None if method == "thompson" else pytest.approx(chances[row]))
+        found[row] += 1
+    assert sum(chances.values()) == pytest.approx(1)
+    for row, chance in chances.items():
+        assert found[row] / seeds == pytest.approx(chance, abs=4.5 * (chance * (1 - chance) / seeds) ** 0.5 + 0.004)
+
+
+@pytest.mark.parametrize("method", ["epsilon_greedy", "squarecb"])
+@pytest.mark.parametrize(
+    ("control", "best"), [("propensity", "likely"), ("no_levers", "dear"), ("eligibility", "pushed")]
+)
+def test_an_arm_explores_around_what_is_best_in_it(control: str, best: str, method: str) -> None:
+    found = shares(exploring(control, method))
+    assert set(found) == set(OFFERS)
+    assert max(found, key=lambda name: found[name]) == best
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_where_propensities_are_by_lot_nothing_else_is_drawn(method: str) -> None:
+    plan = exploring("random_propensity", method)
+    for seed in range(50):
+        filled = decided(plan, a_question(plan, seed=seed, slots=3)).placements[0]
+        priorities = [one.arithmetic.priority for one in filled.chosen]
+        assert priorities == sorted(priorities, reverse=True)
+        assert all(one.drawn is None for one in filled.chosen)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("control", CONTROLS)
+def test_a_decision_in_an_arm_is_made_anew_from_its_record(control: str, method: str) -> None:
+    plan = exploring(control, method)
+    state = fitted(plan, {}, {})
+    shop = Shop(plan, state)
+    for number in range(20):
+        shop.knows(f"customer-{number}")
+        shop.decide(f"customer-{number}")
+    assert len(shop.records) == 20
+    for record in shop.records:
+        assert differences(record, decide_anew(record, state)) == []
+        told = chances_in_hindsight(record, Past(state, {}, frozenset()))["hero"]
+        assert all(chance is not None and 0 < chance <= 1 for chance in told[:1])
 
 
 @pytest.mark.parametrize("control", ["random", "propensity"])

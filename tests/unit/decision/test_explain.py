@@ -16,6 +16,7 @@ from wayline_decision.core.decision import UNLIMITED, Decision, Limits
 from wayline_decision.core.explain import Dropped, dropped, funnel
 from wayline_decision.core.plan import Plan, Stage
 
+WITHOUT_B = "its bundle would not be whole without b, which is dropped at the stage"
 BOTH = [{"id": "main", "placements": ["hero", "list"], "content": {}}]
 
 
@@ -58,6 +59,59 @@ def test_a_rule_that_cannot_be_evaluated_tells_how_to_write_it() -> None:
     assert stage is Stage.ELIGIBILITY
     assert reason.startswith("could not be evaluated")
     assert "orValue" in change
+
+
+def test_where_the_profile_is_not_used_that_is_told_and_not_what_a_stranger_lacks() -> None:
+    plan = a_plan([an_action("a", eligibility="profile.views > 3", treatments=BOTH)], personalise_only=["list"])
+    stage, reason, change = told(plan, "a", "hero", profile={"views": 5})
+    assert (stage, reason) == (Stage.ELIGIBILITY, "not met: profile.views > 3")
+    assert change == "the profile is not used in hero: personalise_only would have to name the placement"
+    assert told(plan, "a", "hero", profile={"views": 2})[2] == (
+        "the profile is not used in hero: personalise_only would have to name the placement; "
+        "and profile.views is 2; it would have to be more than 3"
+    )
+    assert told(plan, "a", "list", profile={"views": 2})[2] == "profile.views is 2; it would have to be more than 3"
+
+
+def test_where_the_profile_is_not_used_a_rule_on_the_context_is_told_as_ever() -> None:
+    plan = a_plan([an_action("a", eligibility='context.device == "mobile"')], personalise_only=["list"])
+    assert told(plan, "a")[2] == 'context.device is "desktop"; it would have to be "mobile"'
+
+
+def test_without_a_profile_it_is_told_what_would_bring_one() -> None:
+    plan = a_plan([an_action("a", eligibility="profile.views > 3")])
+    stranger = "without a profile, profile.views is 0; it would have to be more than 3"
+    assert told(plan, "a", known=False)[2] == f"the customer would have to be known; {stranger}"
+    assert told(plan, "a", reachable=False)[2] == f"the profile service would have to answer; {stranger}"
+    assert told(plan, "a", consents={"personalisation": False}, profile={"views": 9})[2] == (
+        f"the customer would have to allow personalisation; {stranger}"
+    )
+
+
+def test_a_fact_of_the_action_is_told_by_its_name() -> None:
+    plan = a_plan([an_action("a", attributes={"margin": 0.5}, eligibility="action.margin > 1.0")])
+    one = why(plan, decided(plan, a_question(plan)), "a")
+    assert (one.rule, one.reason) == ("action.margin > 1.0", "not met: action.margin > 1.0")
+    assert one.change == "action.margin is 0.5; it would have to be more than 1.0"
+
+
+def test_a_fact_of_each_action_is_its_own() -> None:
+    group = {
+        "id": "g",
+        "eligibility": "profile.spend > 9.0 && action.margin > 1.0",
+        "actions": [an_action(name, attributes={"margin": margin}) for name, margin in (("a", 0.5), ("b", -2.0))],
+    }
+    plan = a_plan([], issues=[{"id": "i", "groups": [group]}])
+    decision = decided(plan, a_question(plan, profile={"spend": 10.0}))
+    assert why(plan, decision, "a").change == "action.margin is 0.5; it would have to be more than 1.0"
+    assert why(plan, decision, "b").change == "action.margin is -2; it would have to be more than 1.0"
+
+
+def test_beside_a_fact_of_the_action_it_is_the_customer_who_would_have_to_change() -> None:
+    plan = a_plan([an_action("a", attributes={"margin": 20.0}, eligibility="action.margin < profile.spend")])
+    assert told(plan, "a", profile={"spend": 10.0})[2] == (
+        "profile.spend is 10; it would have to be more than action.margin, which is 20"
+    )
 
 
 def test_in_the_holdout_and_in_a_control_group_nothing_but_the_lot_decides() -> None:
@@ -167,9 +221,70 @@ def test_a_bundle_that_is_not_whole_says_who_is_missing() -> None:
         arbitration=bundles,
     )
     decision = decided(plan, a_question(plan, "list"))
-    assert why(plan, decision, "a").reason == "its bundle would not be whole without b"
+    assert why(plan, decision, "a") == Dropped(
+        0,
+        Stage.COMPANY,
+        "",
+        f"{WITHOUT_B} eligibility: not met: profile.views > 5",
+        "b: profile.views is 0; it would have to be more than 5",
+    )
     decision = decided(plan, a_question(plan, "hero", profile={"views": 9}))
     assert why(plan, decision, "a").reason == "its bundle needs 2 slots, of which 1 were left"
+
+
+def a_bundle(b: dict[str, Any], **catalog: Any) -> Plan:
+    """Of a and b, for the list."""
+    bundles = {"bundles": [{"id": "x", "actions": ["a", "b"]}]}
+    b = {"treatments": BOTH, **b}
+    return a_plan([an_action("a", treatments=BOTH), an_action("b", **b)], arbitration=bundles, **catalog)
+
+
+def test_a_bundle_in_an_empty_placement_names_the_member_that_a_cap_a_budget_or_a_schedule_stops() -> None:
+    plan = a_bundle({"contact": {"caps": [{"limit": 1, "window": "2h"}]}})
+    an_hour_ago = Met("impression", "b", "web", int((NOW - timedelta(hours=1)).timestamp() * 1_000), "")
+    assert told(plan, "a", "list", contacts=[an_hour_ago]) == (
+        Stage.COMPANY,
+        f"{WITHOUT_B} contact: at most 1 impression of the action in 2 hours",
+        "b: free again on 2026-09-21 13:00 UTC",
+    )
+    plan = a_bundle({"budget": {"total": 5}})
+    _, reason, _ = told(plan, "a", "list", limits=Limits(exhausted=plan.budgets.rows_of(["b"])))
+    assert reason == f"{WITHOUT_B} budget: its budget of 5 in total is used up"
+    plan = a_bundle({"schedule": {"hours": {"from": "15:00", "to": "17:00"}}})
+    _, reason, change = told(plan, "a", "list")
+    assert reason.startswith(f"{WITHOUT_B} schedule: only")
+    assert change.startswith("b: it would have to be 2026-09-21 15:00")
+
+
+def test_a_bundle_that_breaks_a_shared_cap_by_itself_says_so() -> None:
+    """Each of them could go out alone: that nothing stands there is no question of who ranked higher."""
+    plan = a_bundle({}, contact={"caps": [{"per": "customer", "limit": 1, "window": "2h"}]})
+    decision = decided(plan, a_question(plan, "list"))
+    assert not decision.placements[0].chosen
+    assert told(plan, "a", "list") == (
+        Stage.COMPANY,
+        f"{WITHOUT_B} contact: at most 1 impression in 2 hours, which this response and the rest of the bundle use up",
+        "a higher limit, a smaller bundle, or fewer choices before it",
+    )
+
+
+def test_a_bundle_whose_member_has_no_treatment_for_the_placement_says_so() -> None:
+    plan = a_bundle({"treatments": [{"id": "t", "placements": ["hero"], "content": {}}]})
+    assert told(plan, "a", "list")[1:] == (
+        "its bundle would not be whole without b, which has no treatment for list",
+        "b would need a treatment for it",
+    )
+
+
+def test_a_bundle_names_the_member_whose_content_failed() -> None:
+    broken = [{"id": "t", "placements": ["list"], "content": {"title": "{{ profile.views | divided_by: 0 }}"}}]
+    plan = a_bundle({"treatments": broken})
+    assert told(plan, "a", "list") == (
+        Stage.ARBITRATION,
+        "it won a slot, but its bundle would not be whole without b, whose content failed",
+        "the template of b",
+    )
+    assert told(plan, "b", "list")[1].startswith("it won a slot, but its content failed: ")
 
 
 def test_a_cap_that_the_response_itself_uses_up_is_told_as_such() -> None:
@@ -227,7 +342,7 @@ def test_diversity_is_told_where_it_decided() -> None:
     plan = a_plan([], issues=[{"id": "i", "groups": groups}], placements=places)
     stage, reason, change = told(plan, "b", "list")
     assert stage is Stage.ARBITRATION
-    assert "of which 0.5 counted for the sake of diversity" in reason
+    assert reason == "others ranked higher; its priority was 0.9, and 0.9 × 0.5 = 0.45 for the sake of diversity"
     assert "a priority above 1, by which c won" in change
 
 

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chi2_contingency, chisquare
+from tests.support.decisions import a_catalog, a_model, a_question, an_action, chosen, decided
 
 from wayline.catalog.arbitration import Maturity
+from wayline.catalog.model import Catalog
+from wayline.catalog.variants import Variant
 from wayline.identity import identity_key
+from wayline_decision.core.compile import compile_plan
 from wayline_decision.core.maturity import action_salts, lot_numbers, reached, share_of
+from wayline_decision.core.score import models_for
+from wayline_decision.states import varied
 
 ACTIONS = [f"action-{number}" for number in range(50)]
 SALTS = action_salts(ACTIONS)
@@ -42,6 +50,57 @@ def test_more_positives_never_shrink_the_share(positives: list[int], start: floa
     found = share_of(np.array(sorted(positives)), Maturity(start=start, positives=at))
     assert np.all(np.diff(found) >= 0)
     assert np.all((found >= start) & (found <= 1))
+
+
+# What counts
+
+
+def of_a_new_action(propensity: Any) -> Catalog:
+    """As it is kept, and read again."""
+    fields = {
+        "channels": {"web": {"direction": "outbound"}},
+        "placements": {"hero": {"channel": "web"}},
+        "arbitration": {"maturity": {}},
+    }
+    catalog = a_catalog([an_action("new", propensity=propensity)], **fields)
+    return Catalog.model_validate_json(catalog.model_dump_json(exclude_unset=True, by_alias=True))
+
+
+def share_reached(propensity: Any, counted: tuple[int, int] | None = None) -> float:
+    """Of 2,000 customers; `counted` are the responses and positives that a model's manifest has, if it has any."""
+    plan = compile_plan(of_a_new_action(propensity), 1)
+    models = [a_model(plan, {"new": 0.1}, evidence=[counted or (0, 0)])]
+    lots = (number.to_bytes(16, "big") for number in range(2_000))
+    return sum(bool(chosen(plan, decided(plan, a_question(plan, lot=lot), models))) for lot in lots) / 2_000
+
+
+@pytest.mark.parametrize("propensity", [0.1, 0.9, {"base": 0.9}, {"base": 0.9, "model": "m"}])
+def test_an_action_that_nobody_has_counted_reaches_the_share_at_the_start_whatever_its_base(propensity: Any) -> None:
+    assert share_reached(propensity) == pytest.approx(0.02, abs=0.01)
+
+
+def test_evidence_that_the_catalogue_states_counts() -> None:
+    assert share_reached({"base": 0.1, "evidence": 1_000}) == pytest.approx(0.51, abs=0.03)
+
+
+def test_the_evidence_of_a_default_counts_once_it_is_stated() -> None:
+    assert share_reached({"base": 0.9, "evidence": 100}) == pytest.approx(0.02 + 0.98 * 90 / 200, abs=0.03)
+
+
+def test_what_a_model_counted_takes_the_place_of_what_the_catalogue_states() -> None:
+    asks = {"base": 0.1, "evidence": 2_000, "model": "m"}
+    assert share_reached(asks) == 1
+    assert share_reached(asks, (50, 0)) == pytest.approx(0.02, abs=0.01)
+    assert share_reached({"base": 0.1, "model": "m"}, (5_000, 100)) == pytest.approx(0.51, abs=0.03)
+
+
+@pytest.mark.parametrize(("stated", "positives"), [({}, 0), ({"evidence": 50}, 5)])
+def test_another_model_in_an_arm_changes_nothing_about_what_the_catalogue_states(
+    stated: dict[str, Any], positives: float
+) -> None:
+    catalog = of_a_new_action({"base": 0.1, "model": "m", **stated})
+    variant = Variant(None, None, (("m", "other"),))
+    assert models_for(compile_plan(varied(catalog, variant), 1)).positives.tolist() == [pytest.approx(positives)]
 
 
 # Whom it reaches

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.decisions import NOW, a_plan, a_question, an_action
 
-from wayline_decision.core.nearest import Changes
+from wayline_decision.core.nearest import Changes, Written
 
 RULES = [  # each trait is read by some rule: rules see no others
     "profile.views > 0",
@@ -83,6 +83,38 @@ def test_what_is_no_simple_comparison_is_told_as_it_is_written(rule: str) -> Non
 
 def test_a_rule_that_holds_for_nobody_says_so() -> None:
     assert change("1 > 2") == "nothing: 1 > 2 holds for nobody"
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ("action.margin > 1.0", "action.margin is 0.5; it would have to be more than 1.0"),
+        ("1.0 < action.margin", "action.margin is 0.5; it would have to be more than 1.0"),
+        ('action.season in ["winter"]', 'action.season is "summer"; it would have to be in ["winter"]'),
+        ('action.season.startsWith("w")', 'action.season.startsWith("w") is false; it would have to be true'),
+        (
+            "profile.spend < action.margin",
+            "profile.spend is 12.5; it would have to be less than action.margin, which is 0.5",
+        ),
+        (
+            'action.margin > 0.1 && action.season == "winter"',
+            'action.season is "summer"; it would have to be "winter"',
+        ),
+    ],
+)
+def test_a_fact_of_the_action_is_told_by_its_name_and_its_value(rule: str, said: str) -> None:
+    facts = {"action.margin": "0.5", "action.season": '"summer"'}
+
+    def for_action(text: str) -> str:
+        for name, value in facts.items():
+            text = text.replace(name, value)
+        return text
+
+    question = a_question(PLAN, profile=ADA)
+    known = question.known
+    assert known is not None
+    activation = partial(PLAN.rule_compiler.activation, known.facts, question.situation.context, NOW)
+    assert Changes(PLAN.rule_compiler, activation).of(for_action(rule), Written(rule, for_action)) == said
 
 
 simple = st.one_of(

@@ -5,16 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 from tests.support.decisions import a_catalog, a_plan, a_question, an_action, chosen, decided
 
 from wayline.catalog.check import check
 from wayline.catalog.model import Catalog
 from wayline.catalog.rules import RuleError
 from wayline.catalog.schema import SchemaError
+from wayline.catalog.store import CatalogStore
 from wayline.catalog.variants import AS_IS, MAX_VARIANTS, Variant, variants_of
-from wayline.errors import WaylineError
+from wayline.errors import NotFound, Poison, WaylineError
 from wayline_decision.core.compile import compile_plan
-from wayline_decision.states import fitted, plans_of, variant_of, varied
+from wayline_decision.states import catalogs_of, fitted, plans_of, variant_of, varied
 
 OFFERS = [
     an_action("likely", propensity={"model": "m", "base": 0.5}),
@@ -111,6 +113,54 @@ def test_a_revision_that_is_gone_leaves_its_customers_with_what_everybody_gets()
     plan = compile_plan(with_experiments(an_experiment("e", "l", old={"catalog": 3})), 4)
     assert plans_of(plan, {}) == {}
     assert fitted(plan, {}, {}).variants == {}
+
+
+class Stored(CatalogStore):
+    """Some revisions; an error stands for one that cannot be read."""
+
+    def __init__(self, revisions: dict[int, Catalog | Poison]) -> None:
+        self._revisions = revisions
+
+    async def fetch(self, revision: int) -> Catalog:
+        found = self._revisions.get(revision, NotFound(f"catalogue revision {revision} is not known"))
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+
+async def test_arms_find_the_revisions_that_are_there_and_the_others_are_told() -> None:
+    arms = {f"a{revision}": {"catalog": revision} for revision in (1, 2, 3)}
+    plan = compile_plan(with_experiments(an_experiment("e", "l", **arms)), 4)
+    first = a_catalog([an_action("first")])
+    with capture_logs() as log:
+        assert await catalogs_of(plan, Stored({1: first, 3: Poison("revision 3 cannot be read")})) == {1: first}
+    assert [(line["event"], line["revision"], line["catalog"], line["error"]) for line in log] == [
+        ("arm_left_out", 4, 2, "catalogue revision 2 is not known"),
+        ("arm_left_out", 4, 3, "revision 3 cannot be read"),
+    ]
+
+
+async def test_a_revision_that_came_after_the_catalogue_that_names_it_is_not_there() -> None:
+    """Else a replica that starts after it came would decide otherwise than those that started before."""
+    plan = compile_plan(with_experiments(an_experiment("e", "l", next={"catalog": 5})), 4)
+    assert await catalogs_of(plan, Stored({5: a_catalog([an_action("next")])})) == {}
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        an_action("bad", eligibility="profile.nonsense == 1"),
+        an_action("bad", treatments=[{"id": "main", "placements": ["nowhere"]}]),
+        an_action("bad", treatments=[{"id": "main", "placements": ["hero"], "content": {"title": "{{ open"}}]),
+    ],
+    ids=["rule", "name", "template"],
+)
+def test_a_variant_that_does_not_compile_is_left_out_and_told_and_the_others_stay(bad: dict[str, Any]) -> None:
+    arms = {"old": {"catalog": 3}, "dear": {"formula": "value"}}
+    plan = compile_plan(with_experiments(an_experiment("e", "l", **arms)), 4)
+    with capture_logs() as log:
+        assert list(plans_of(plan, {3: a_catalog([bad])})) == [Variant(None, "value", ())]
+    assert [(line["event"], line["revision"], line["catalog"]) for line in log] == [("arm_left_out", 4, 3)]
 
 
 def test_a_state_knows_its_variants() -> None:

@@ -105,6 +105,42 @@ def test_an_empty_placement_has_its_fallback_and_says_why() -> None:
     assert list(placement.reasons) == ["no action met its conditions"]
 
 
+def test_a_placement_whose_only_action_stands_in_an_earlier_one_says_where() -> None:
+    both = [{"id": "t", "placements": ["hero", "list"], "content": {}}]
+    plan = a_plan([an_action("a", treatments=both)])
+    hero, list_ = response(plan, "hero", "list").placements
+    assert list(hero.reasons) == []
+    assert list(list_.reasons) == ["the actions that met their conditions stand elsewhere in this response: in hero"]
+
+
+def test_a_placement_that_a_bundle_keeps_empty_does_not_blame_the_conditions() -> None:
+    both = [{"id": "t", "placements": ["hero", "list"], "content": {}}]
+    actions = [an_action("a", treatments=both), an_action("b", treatments=both, eligibility="profile.views > 5")]
+    plan = a_plan(actions, arbitration={"bundles": [{"id": "x", "actions": ["a", "b"]}]})
+    (reason,) = answered(plan, "list").reasons
+    assert reason == (
+        "what met its conditions was kept out by a bundle, an exclusion, a full group or a shared cap; "
+        "Explain says by which"
+    )
+
+
+def test_a_placement_in_which_the_profile_is_not_used_says_so_and_no_other_does() -> None:
+    both = [{"id": "t", "placements": ["hero", "list"], "content": {}}]
+    plan = a_plan([an_action("a", treatments=both), an_action("b", treatments=both)], personalise_only=["list"])
+    hero, list_ = response(plan, "hero", "list").placements
+    assert list(hero.reasons) == ["contextual: the profile is not used in this placement (personalise_only)"]
+    assert list(list_.reasons) == []
+    stranger = response(plan, "hero", "list", known=False)
+    assert [list(one.reasons) for one in stranger.placements] == [["contextual: the customer is not known"]] * 2
+
+
+def test_what_is_said_of_one_answer_is_not_said_of_the_next() -> None:
+    plan = a_plan([an_action("a", eligibility="profile.views > 5")], personalise_only=[])
+    writer, decision = Writer(plan, {}), decided(plan, a_question(plan))
+    first, second = (writer.response("id", decision, [], stale=False, explain=False) for _ in range(2))
+    assert first == second
+
+
 def test_who_is_held_out_gets_the_fallback_and_is_named_in_no_other_experiment() -> None:
     arms = {"x": {"share": 0.5}, "y": {"share": 0.5}}
     plan = a_plan([an_action("a")], holdout={"share": 1}, experiments=[{"id": "e", "arms": arms}])

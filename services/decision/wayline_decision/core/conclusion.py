@@ -15,7 +15,7 @@ from wayline_decision.core.bitset import indices_of, rows_where
 from wayline_decision.core.company import Company
 from wayline_decision.core.consent import Denied, denied
 from wayline_decision.core.contact import Met, Verdict, promised
-from wayline_decision.core.controls import BY_LOT, under
+from wayline_decision.core.controls import explored_in, priced_by, under
 from wayline_decision.core.decision import (
     Chosen,
     Content,
@@ -32,7 +32,7 @@ from wayline_decision.core.noise import children
 from wayline_decision.core.plan import Floats, PlacementPlan, Plan, Stage
 from wayline_decision.core.score import CATALOGUE, Models, Scored
 from wayline_decision.core.screen import Screened, eligible, forced, judge, screen
-from wayline_decision.core.slots import GREEDY, Choice, Contest, Dice, fill
+from wayline_decision.core.slots import Choice, Contest, Dice, fill
 from wayline_decision.core.standing import standing_by, standings
 from wayline_decision.core.subject import Subject
 from wayline_decision.core.timetable import milliseconds, zone_named
@@ -147,9 +147,10 @@ class Conclusion:
             quiet = self._schedule is not None and placement.channel in self._schedule.quiet
             return Filled(placement, seen, barred, quiet=quiet)
         gate = self._gate(placement) if plan.contact.pooled else None
-        contest = Contest(placement, slots, open_, first, self._exploration(placement), self._tiers(), gate)
+        exploration = explored_in(self._control, placement.exploration)
+        contest = Contest(placement, slots, open_, first, exploration, self._tiers(), gate)
         if not plan.dynamic:
-            choices = fill(plan, seen.standing, contest, self._company, self._dice)
+            choices = fill(priced_by(plan, seen.standing), seen.standing, contest, self._company, self._dice)
             chosen = [self._chosen(one, seen.standing) for one in choices]
             filled = Filled(placement, seen, barred, chosen=chosen, contest=contest, choices=choices)
         else:
@@ -185,7 +186,7 @@ class Conclusion:
         open_ = contest.open
         while True:
             company = self._company.copy()
-            choices = fill(self._plan, seen.standing, contest, company, self._dice)
+            choices = fill(priced_by(self._plan, seen.standing), seen.standing, contest, company, self._dice)
             broken = self._broken(choices, seen, contents)
             if not broken or contest.exploration.method != "none":
                 self._company = company
@@ -247,11 +248,6 @@ class Conclusion:
         if self._control == "eligibility":
             return eligible(self._plan, screened)
         return screened.passed
-
-    def _exploration(self, placement: PlacementPlan) -> Any:
-        if self._control is None:
-            return placement.exploration
-        return BY_LOT if self._control == "random" else GREEDY
 
     def _barred(self, placement: PlacementPlan) -> Barred:
         """What other stages than the rules drop, each with its rows; nothing for those that drop none."""

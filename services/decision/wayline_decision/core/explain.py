@@ -6,8 +6,9 @@ one then.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,13 +16,18 @@ import numpy as np
 
 from wayline_decision.core.bitset import bits
 from wayline_decision.core.company import Company
-from wayline_decision.core.contact import Met, promised
-from wayline_decision.core.decision import Decision, Filled
+from wayline_decision.core.consent import Denied, consent_standing
+from wayline_decision.core.contact import Met, Refusal, promised
+from wayline_decision.core.decision import Decision, Filled, Personalisation
 from wayline_decision.core.maturity import lot_numbers, share_of
-from wayline_decision.core.nearest import Changes
+from wayline_decision.core.nearest import Changes, Written
 from wayline_decision.core.outranked import outranked
 from wayline_decision.core.plan import Plan, Stage
+from wayline_decision.core.subject import Subject
 from wayline_decision.core.timetable import milliseconds
+from wayline_decision.core.written import Writing
+
+_PROFILE = re.compile(r"\bprofile\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +82,9 @@ class _Why:
         self._filled = filled
         self._met, self._errors = filled.screened.met, filled.screened.errors
         self._changes = Changes(plan.rule_compiler, filled.subject.activation)
+        customer = Subject(plan, decision.question.known, filled.subject.situation, decision.now)
+        self._changes_with_profile = Changes(plan.rule_compiler, customer.activation)
+        self._writing = Writing(plan)
         place = next(at for at, one in enumerate(decision.placements) if one is filled)
         self._before = decision.placements[:place]
         # Who won the last slot kept nobody out: no slot was left.
@@ -91,6 +100,15 @@ class _Why:
         plan, filled = self._plan, self._filled
         if filled.denied is not None:
             return self._drop(at, Stage.CONSENT, filled.denied.reason, filled.denied.change)
+        return (
+            self._by_itself(at)
+            or self._not_whole(at)
+            or self._drop(at, Stage.ARBITRATION, *outranked(plan, self._decision, filled, at))
+        )
+
+    def _by_itself(self, at: int) -> Dropped | None:
+        """Whatever the rest of its bundle."""
+        filled = self._filled
         forced = filled.contest is not None and filled.contest.forced >> at & 1
         barred = {stage for stage, rows in filled.barred if rows >> at & 1 and not (forced and stage is Stage.FLOOR)}
         for stage in Stage:
@@ -99,11 +117,7 @@ class _Why:
             found = self._unmet(at, stage)
             if found is not None:
                 return found
-        return (
-            self._not_rendered(at)
-            or self._kept_out(at)
-            or self._drop(at, Stage.ARBITRATION, *outranked(plan, self._decision, filled, at))
-        )
+        return self._not_rendered(at) or self._kept_out(at)
 
     def _drop(self, at: int, stage: Stage, reason: str, change: str) -> Dropped:
         return Dropped(at, stage, "", reason, change)
@@ -111,16 +125,39 @@ class _Why:
     def _unmet(self, at: int, stage: Stage) -> Dropped | None:
         if self._decision.assignment.control == "eligibility" and stage is not Stage.ELIGIBILITY:
             return None
-        for rule in self._plan.rows[at].rules:
+        for place, rule in enumerate(self._plan.rows[at].rules):
             if rule.stage is stage and not self._met[rule.condition]:
                 expression = self._plan.conditions[rule.condition]
+                written = self._writing.of(at, place)
+                shown = written.text if written else expression
                 error = self._errors.get(rule.condition)
                 if error:
                     change = 'the rule would have to say what holds then, as in profile.colours[?"red"].orValue(0.0)'
-                    return Dropped(at, stage, expression, f"could not be evaluated: {error}", change)
-                reason = f"not met: {rule.because or expression}"
-                return Dropped(at, stage, expression, reason, self._changes.of(expression))
+                    return Dropped(at, stage, shown, f"could not be evaluated: {error}", change)
+                reason = f"not met: {rule.because or shown}"
+                return Dropped(at, stage, shown, reason, self._change_of(expression, written))
         return None
+
+    def _change_of(self, rule: str, written: Written | None) -> str:
+        """By which a rule would hold. One that reads a profile which is not used tells that first."""
+        change, filled = self._changes.of(rule, written), self._filled
+        if filled.subject.known is not self._plan.nobody or not _PROFILE.search(rule):
+            return change
+        if self._decision.personalisation is not Personalisation.FULL:
+            return f"{self._for_a_profile()}; without a profile, {change}"
+        used = f"the profile is not used in {filled.placement.id}: personalise_only would have to name the placement"
+        if self._changes_with_profile.holds(rule):
+            return used
+        return f"{used}; and {self._changes_with_profile.of(rule, written)}"
+
+    def _for_a_profile(self) -> str:
+        plan, decision = self._plan, self._decision
+        if decision.personalisation is Personalisation.NO_CONSENT:
+            purpose = plan.catalog.personalisation
+            return Denied(purpose, consent_standing(plan, decision.question.known, purpose).why).change
+        if decision.personalisation is Personalisation.UNAVAILABLE:
+            return "the profile service would have to answer"
+        return "the customer would have to be known"
 
     def _barred(self, at: int, stage: Stage) -> Dropped:
         plan, decision, channel = self._plan, self._decision, self._filled.placement.channel
@@ -175,10 +212,18 @@ class _Why:
     def _not_rendered(self, at: int) -> Dropped | None:
         if not self._filled.unrendered >> at & 1:
             return None
-        row = self._plan.rows[at]
+        plan, failures = self._plan, self._decision.failures
+        row = plan.rows[at]
         name = f"content:{row.action_id}/{row.treatment_id} "
-        failure = next((one.removeprefix(name) for one in self._decision.failures if one.startswith(name)), "failed")
-        return self._drop(at, Stage.ARBITRATION, f"it won a slot, but its content {failure}", "its template")
+        failure = next((one.removeprefix(name) for one in failures if one.startswith(name)), None)
+        for other in () if failure else plan.company.bundles.get(row.action, ()):
+            member = plan.actions[other].id
+            if any(one.startswith(f"content:{member}/") for one in failures):
+                reason = f"it won a slot, but its bundle would not be whole without {member}, whose content failed"
+                return self._drop(at, Stage.ARBITRATION, reason, f"the template of {member}")
+        return self._drop(
+            at, Stage.ARBITRATION, f"it won a slot, but its content {failure or 'failed'}", "its template"
+        )
 
     def _kept_out(self, at: int) -> Dropped | None:
         """By who stands in the response already."""
@@ -198,31 +243,32 @@ class _Why:
             names = " or ".join(plan.rows[row].action_id for row in members)
             reason = f"its group already has {most} in this response, the most that it may"
             return self._drop(at, Stage.COMPANY, reason, f"another choice than {names}")
-        return self._capped(at) or self._not_whole(at, action)
+        refusal = self._refusal(at)
+        if refusal is None:
+            return None
+        reason = f"{refusal.reason}: what this response holds already uses it up"
+        return self._drop(at, Stage.CONTACT, reason, f"fewer choices before it; or {refusal.change}")
 
-    def _capped(self, at: int) -> Dropped | None:
-        """By a contact cap that several actions share, which the response itself has used up."""
+    def _refusal(self, at: int, beside: Sequence[int] = ()) -> Refusal | None:
+        """By a contact cap that several actions share, which the response itself has used up, with some more rows."""
         plan, decision, filled = self._plan, self._decision, self._filled
         if filled.contest is None or filled.contest.gate is None:
             return None
         known = decision.question.known
         own = [row for row in self._company if row in self._own]
         places = [(one.placement.channel, choice.row) for one in self._before for choice in one.choices]
-        places += [(filled.placement.channel, row) for row in own]
+        places += [(filled.placement.channel, row) for row in (*own, *beside)]
         at_ms = milliseconds(decision.now)
         met = [*(known.contacts if known else ()), *decision.limits.reserved]
         for channel, row in places:
             met += promised(Met("impression", plan.rows[row].action_id, channel, at_ms, ""))
         verdict = plan.contact.judge(met, known.timezone if known else "", decision.now)
-        refusal = verdict.why(at, filled.placement.channel)
-        if refusal is None:
-            return None
-        reason = f"{refusal.reason}: what this response holds already uses it up"
-        return self._drop(at, Stage.CONTACT, reason, f"fewer choices before it; or {refusal.change}")
+        return verdict.why(at, filled.placement.channel)
 
-    def _not_whole(self, at: int, action: int) -> Dropped | None:
+    def _not_whole(self, at: int) -> Dropped | None:
         """By the rest of its bundle."""
         plan, filled = self._plan, self._filled
+        action = plan.rows[at].action
         others = plan.company.bundles.get(action)
         if others is None or filled.contest is None:
             return None
@@ -231,13 +277,41 @@ class _Why:
             company.join(plan.rows[row].action)
         own = sum(row in self._own for row in self._company)
         left, among = filled.contest.slots - own, filled.contest.open & ~company.shut
-        if company.partners(action, among, left) is not None:
-            return None
+        partners = company.partners(action, among, left)
+        if partners is not None:
+            return self._capped_beside(at, partners)
         if len(others) >= left:
             reason = f"its bundle needs {len(others) + 1} slots, of which {left} were left"
             return self._drop(at, Stage.COMPANY, reason, "more slots, or an earlier one for it")
         missing = [other for other in others if not among & plan.company.rows_of(other)] or others
-        names = " and ".join(plan.actions[other].id for other in missing)
-        return self._drop(
-            at, Stage.COMPANY, f"its bundle would not be whole without {names}", f"{names} would have to pass as well"
-        )
+        reasons, changes = zip(*(self._missing(other) for other in missing), strict=True)
+        reason = f"its bundle would not be whole without {' and without '.join(reasons)}"
+        return self._drop(at, Stage.COMPANY, reason, "; and ".join(changes))
+
+    def _capped_beside(self, at: int, partners: Sequence[int]) -> Dropped | None:
+        """By a shared cap that its bundle would break, one after the other."""
+        for place, row in enumerate(partners):
+            refusal = self._refusal(row, [at, *partners[:place]])
+            if refusal is not None:
+                name = self._plan.rows[row].action_id
+                reason = f"its bundle would not be whole without {name}, which is dropped at the stage contact"
+                reason += f": {refusal.reason}, which this response and the rest of the bundle use up"
+                return self._drop(
+                    at, Stage.COMPANY, reason, "a higher limit, a smaller bundle, or fewer choices before it"
+                )
+        return None
+
+    def _missing(self, action: int) -> tuple[str, str]:
+        """A member of a bundle that cannot go out: its name with why, and what would have to change for it."""
+        plan, placement = self._plan, self._filled.placement
+        name, rows = plan.actions[action].id, placement.rows & plan.company.rows_of(action)
+        why: Dropped | None = None  # of several treatments, the one that came furthest
+        for row in bits(rows):
+            found = self._by_itself(row)
+            if found is None:
+                return name, f"{name} would have to pass as well"
+            if why is None or found.stage > why.stage:
+                why = found
+        if why is None:
+            return f"{name}, which has no treatment for {placement.id}", f"{name} would need a treatment for it"
+        return f"{name}, which is dropped at the stage {why.stage.name.lower()}: {why.reason}", f"{name}: {why.change}"

@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from wayline.catalog.rules import RuleCompiler, RuleError, RuleSet
 
@@ -32,8 +32,18 @@ _COMPARED = {
 _TURNED = {"==": "==", "!=": "!=", ">=": "<=", ">": "<", "<=": ">=", "<": ">"}
 _OPEN, _CLOSE = ("(", "[", "{"), (")", "]", "}")
 _VARIES = re.compile(r"\b(profile|context|now)\b")
+_OF_ACTION = re.compile(r"\baction\s*\.")
 _MOST_PARTS = 8
 """Of one rule; a longer list helps nobody."""
+
+
+class Written(NamedTuple):
+    """A rule as people wrote it, for one action."""
+
+    text: str
+    """With the names of the action's facts: `action.margin > 1.0`."""
+    for_action: Callable[[str], str]
+    """Puts the values of the facts into a part of it, as CEL sees it."""
 
 
 class Changes:
@@ -43,18 +53,27 @@ class Changes:
         """Evaluate parts of rules on an activation."""
         self._compiler = compiler
         self._activation = activation
-        self._said: dict[str, str] = {}
+        self._said: dict[tuple[str, str], str] = {}
+        self._for_action: Callable[[str], str] | None = None
 
-    def of(self, rule: str) -> str:
+    def of(self, rule: str, written: Written | None = None) -> str:
         """What would have to change for a rule that does not hold, in words.
 
         Args:
             rule: CEL that compiles to true or false.
+            written: the same with the names of the action's facts; None: it reads none.
         """
-        said = self._said.get(rule)
+        text = written.text if written else rule
+        said = self._said.get((rule, text))
         if said is None:
-            said = self._said[rule] = self._alternatives(rule)
+            self._for_action = written.for_action if written else None
+            said = self._said[rule, text] = self._alternatives(text)
         return said
+
+    def holds(self, rule: str) -> bool:
+        """Whether a rule holds; one that cannot be evaluated does not."""
+        self._for_action = None
+        return self._value(rule) is True
 
     def _alternatives(self, text: str) -> str:
         text = _bare(text)
@@ -76,7 +95,7 @@ class Changes:
         return "; and ".join(self._alternatives(part) for part in failing)
 
     def _single(self, text: str) -> str:
-        if not _VARIES.search(text):
+        if not _VARIES.search(text) and not _OF_ACTION.search(text):
             return f"nothing: {_on_one_line(text)} holds for nobody"
         found = [(sign, at) for sign, at in _top_level(text) if sign in _COMPARED]
         if not found:
@@ -85,7 +104,8 @@ class Changes:
             return _would_have_to_hold(text)
         operator, at = found[0]
         left, right = text[:at].strip(), text[at + len(operator) :].strip()
-        if not _VARIES.search(left):
+        if not _VARIES.search(left) and (_VARIES.search(right) or not _OF_ACTION.search(left)):
+            # What is the customer's or the request's comes first: it changes sooner than a fact of the action.
             if operator == "in":
                 return self._condition(text)
             left, right, operator = right, left, _TURNED[operator]
@@ -93,7 +113,7 @@ class Changes:
         if is_now is None:
             return _would_have_to_hold(text)
         wanted = right
-        if _VARIES.search(right):
+        if _VARIES.search(right) or _OF_ACTION.search(right):
             other = self._shown(right)
             wanted = right if other is None else f"{right}, which is {other}"
         return f"{left} is {is_now}; it would have to be {_COMPARED[operator].format(_on_one_line(wanted))}"
@@ -114,6 +134,7 @@ class Changes:
     def _value(self, text: str) -> Any:
         """What a part of a rule gives; None: it does not compile by itself, or cannot be evaluated."""
         try:
+            text = self._for_action(text) if self._for_action else text
             rules = RuleSet(self._compiler, [f"dyn({text}\n)"], ("DYN",), None)
         except RuleError:
             return None

@@ -13,6 +13,7 @@ import numpy as np
 from wayline.catalog.arbitration import Exploration
 from wayline_decision.core.arbitrate import priorities
 from wayline_decision.core.company import Company
+from wayline_decision.core.controls import priced_by
 from wayline_decision.core.decision import Decision, Filled
 from wayline_decision.core.explore import Drawn, distribution
 from wayline_decision.core.hindsight import DRAWS, thompson_distribution, thompson_estimate
@@ -56,6 +57,7 @@ def slot_distribution(
         chosen: what the placement holds so far.
         seed: as above.
     """
+    plan = priced_by(plan, standing)
     among, exploration = _candidates(plan, contest, company, chosen)
     if not among:
         return {}

@@ -28,7 +28,7 @@ def outranked(plan: Plan, decision: Decision, filled: Filled, at: int) -> tuple[
         )
     share = _variety(plan, filled, at)
     if share < 1.0:
-        reason += f", of which {share:.3g} counted for the sake of diversity"
+        reason += f", and {priority:.6g} × {share:.3g} = {priority * share:.6g} for the sake of diversity"
     wanted = filled.standing.row_priority.item(last) * _variety(plan, filled, last) / share if share else 0.0
     if not share:
         return reason, "another group in the slots before"

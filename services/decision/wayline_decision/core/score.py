@@ -89,14 +89,14 @@ class Models(NamedTuple):
     evidence: Floats
     """[A] responses."""
     positives: Floats
-    """[A] positive ones; where nobody counted, as many as the catalogue's base rate and evidence come to."""
+    """[A] positive ones that were counted: the model's, or what evidence comes to that the catalogue states; else 0."""
     lasting: bool
     """No request changes how actions stand with a customer: it may be kept with the view."""
 
 
 def models_for(plan: Plan, in_use: Sequence[ModelInUse] = ()) -> Models:
     """Put together what a plan decides with."""
-    evidence, positives = plan.evidence.copy(), plan.evidence * plan.base_propensity
+    evidence, positives = plan.evidence.copy(), _stated_positives(plan)
     for model in in_use:
         counted = model.responses > 0
         evidence[model.actions[counted]] = model.responses[counted]
@@ -107,6 +107,12 @@ def models_for(plan: Plan, in_use: Sequence[ModelInUse] = ()) -> Models:
         and not any(model.needs_context for model in in_use)
     )
     return Models(tuple(in_use), evidence, positives, lasting)
+
+
+def _stated_positives(plan: Plan) -> Floats:
+    """[A] evidence x base rate, where the catalogue states evidence. A default was counted by nobody."""
+    stated = {one.id for _, _, one in plan.catalog.actions() if "evidence" in one.propensity.model_fields_set}
+    return np.where([one.id in stated for one in plan.actions], plan.evidence * plan.base_propensity, 0.0)
 
 
 def assign_columns(plan: Plan, name: str, outputs: Sequence[str]) -> tuple[Indices, Indices]:

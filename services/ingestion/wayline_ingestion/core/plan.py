@@ -118,13 +118,15 @@ def _judged(event: Event, planned: _Planned) -> Deviation | None:
     wrong = () if planned.validator.is_valid(values) else tuple(_violations(planned.validator, values, where))
     if not unplanned and not wrong:
         return None
-    said = f"as version {planned.version} of '{planned.name}' in the tracking plan says"
+    plan = f"version {planned.version} of '{planned.name}' in the tracking plan"
     if wrong and planned.violations == "refuse":
         path, message = wrong[0]
-        return Deviation((), unplanned, refusal=("violation", path, f"expected it {said}: {message}"))
+        return Deviation((), unplanned, refusal=("violation", path, f"expected what {plan} says, but {message}"))
     if unplanned and planned.unplanned == "refuse":
         path = f"{where}.{unplanned[0]}"
-        return Deviation((), unplanned, refusal=("unplanned_property", path, f"expected only {where} {said}"))
+        return Deviation(
+            (), unplanned, refusal=("unplanned_property", path, f"expected only {where} that {plan} names")
+        )
     flags = list(wrong) if planned.violations == "flag" else []
     if planned.unplanned == "flag":
         flags += [(f"{where}.{name[:_MAX_SHOWN_NAME]}", "is not planned") for name in unplanned]
