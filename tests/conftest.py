@@ -1,4 +1,4 @@
-"""What all tests share: a real NATS server, emptied before each test that asks for JetStream, and PostgreSQL."""
+"""What all tests share: a real NATS server, emptied before each test, and PostgreSQL."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer
         yield server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def nats_url(nats_server: NatsServer) -> str:
-    """Where the run's server listens. It is not emptied: ask for `js` as well where that matters."""
+    """Where the run's server listens, with no stream, bucket or object store yet."""
+    nats_server.empty()
     return nats_server.url
 
 
@@ -37,13 +38,8 @@ def postgres_server() -> Iterator[PostgresServer]:
 
 
 @pytest.fixture
-async def js(nats_server: NatsServer, nats_url: str) -> AsyncIterator[JetStreamContext]:
-    """JetStream on the run's server, without a stream, bucket or object store."""
+async def js(nats_url: str) -> AsyncIterator[JetStreamContext]:
+    """JetStream on the run's server."""
     client = await nats.connect(nats_url)
-    context = client.jetstream()
-    for stream in await context.streams_info():
-        assert stream.config.name is not None
-        await context.delete_stream(stream.config.name)
-        nats_server.forget(stream.config.name)
-    yield context
+    yield client.jetstream()
     await client.close()

@@ -72,6 +72,18 @@ class NatsServer:
         """
         shutil.rmtree(self._directory / "jetstream" / "$G" / "streams" / stream, ignore_errors=True)
 
+    def empty(self) -> None:
+        """Go on with an empty store, on another port: meanwhile somebody may have taken the last. Deleting stream after
+        stream would not do: the directory of all streams goes with the last of them, sometimes while the next test
+        makes its first.
+        """
+        streams = self._directory / "jetstream" / "$G"
+        if streams.exists():
+            self.kill()
+            shutil.rmtree(streams)
+            self._port = -1
+            self.start()
+
     def pause(self) -> None:
         """Keep the connections open but answer nothing (SIGSTOP)."""
         assert self._process is not None

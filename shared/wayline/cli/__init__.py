@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from wayline.cli import (
@@ -47,6 +49,23 @@ app.add_typer(audit.app, name="audit")
 app.add_typer(traits.app, name="traits")
 app.add_typer(audiences.app, name="audiences")
 app.add_typer(budgets.app, name="budgets")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"wayline {version('wayline')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _program(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version, and end.")
+    ] = False,
+) -> None:
+    """The options of the program itself."""
 
 
 def main() -> None:

@@ -32,7 +32,7 @@ _POLL_SECONDS = 0.1
 
 @app.command()
 def validate(path: Where, as_json: support.Json = False) -> None:
-    """Check a catalogue, and list every problem with its file and line. Ends with 1 when there is one.
+    """Check a catalogue, and list its problems with file and line: rules once its shape is right. Ends with 1 if any.
 
     Examples:
 

@@ -25,7 +25,7 @@ ReceiptFile = Annotated[
 _TIMEOUT_SECONDS = 30.0
 _POLL_SECONDS = 0.3
 _RECEIPT = ("erasure_id", "key", "signature")
-_PLAIN: dict[str, Any] = {"markup": False, "highlight": False}
+_PLAIN: dict[str, Any] = {"markup": False, "highlight": False, "soft_wrap": True}
 
 
 @app.command()

@@ -25,7 +25,7 @@ Reason = Annotated[
 ]
 _TIMEOUT_SECONDS = 30.0
 _EXPORT_SECONDS = 3_600.0
-_PLAIN: dict[str, Any] = {"markup": False, "highlight": False}
+_PLAIN: dict[str, Any] = {"markup": False, "highlight": False, "soft_wrap": True}
 
 
 @app.command("export")

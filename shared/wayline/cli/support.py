@@ -134,7 +134,6 @@ def fail(message: str, code: int = 1) -> NoReturn:
 
 def run_app(app: typer.Typer) -> None:
     """Run the application; expected failures become one line that says what to do."""
-    app.callback()(_program)
     try:
         app()
     except Exception as error:
@@ -142,22 +141,6 @@ def run_app(app: typer.Typer) -> None:
         if message is None:
             raise  # a bug, with its traceback
         sys.exit(message)
-
-
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        from importlib.metadata import version
-
-        print(f"wayline {version('wayline')}")
-        raise typer.Exit
-
-
-def _program(
-    version: Annotated[
-        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version, and end.")
-    ] = False,
-) -> None:
-    """The options of the program itself."""
 
 
 def _explain(error: Exception) -> str | None:

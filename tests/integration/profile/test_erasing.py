@@ -252,7 +252,7 @@ async def test_the_command_line_says_what_was_erased_and_what_to_do_about_a_typi
         command = [*arguments, "--profile", f"127.0.0.1:{port}"]
         result = await asyncio.to_thread(CliRunner().invoke, app, command, env={"COLUMNS": "400"})
         assert result.exit_code == 0, result.output
-        return " ".join(result.output.split())  # wherever the lines were broken
+        return result.output
 
     async with build(configured), grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         service = Service(channel)
