@@ -143,24 +143,26 @@ async def build(settings: DecisionSettings) -> AsyncIterator[None]:
             if await catalogs.current_revision():
                 await follower.wait_for_catalog(_SETTLED_SECONDS)
             await seat.wait()
-        async with thread_server(
-            settings,
-            settings.decision_port,
-            SERVICE,
-            handlers.register,
-            pool=pool,
-            direct=direct,
-            share_port=seat is not None,
-        ) as health:
-            tasks.append(asyncio.create_task(follower.tell(health), name="ready"))
-            for task in tasks:
-                task.add_done_callback(end_on_failure)
-            pulse, silence = Pulse(pool, engine.turn_comes, lambda: direct.hangs), settings.decision_silence_seconds
-            async with seat.serving(pulse, silence) if seat else probed(pulse, silence, health.set_alive):
-                yield
-        await end_all(tasks)
-        await asyncio.gather(*(one.flush(settings.shutdown_grace_seconds) for one in (records, told, budgets)))
-        await announcer.flush()
+        try:
+            async with thread_server(
+                settings,
+                settings.decision_port,
+                SERVICE,
+                handlers.register,
+                pool=pool,
+                direct=direct,
+                share_port=seat is not None,
+            ) as health:
+                tasks.append(asyncio.create_task(follower.tell(health), name="ready"))
+                for task in tasks:
+                    task.add_done_callback(end_on_failure)
+                pulse, silence = Pulse(pool, engine.turn_comes, lambda: direct.hangs), settings.decision_silence_seconds
+                async with seat.serving(pulse, silence) if seat else probed(pulse, silence, health.set_alive):
+                    yield
+        finally:
+            await end_all(tasks)
+            await asyncio.gather(*(one.flush(settings.shutdown_grace_seconds) for one in (records, told, budgets)))
+            await announcer.flush()
     channel.close()
 
 

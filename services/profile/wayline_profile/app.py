@@ -172,8 +172,10 @@ async def build(settings: ProfileSettings, *, now_ms: Callable[[], int] = _now_m
                 ]
                 for task in tasks:
                     task.add_done_callback(end_on_failure)
-                yield
-                await end_all(tasks)
+                try:
+                    yield
+                finally:
+                    await end_all(tasks)
             await intake.close()
             if executor is not None:
                 executor.shutdown()
