@@ -4,8 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PROTOS := $(wildcard protos/wayline/v1/*.proto)
-# Each process has its own NATS and PostgreSQL; most tests wait more than they work.
-PARALLEL := -n logical --maxprocesses 4 --dist worksteal
+# Each process has its own NATS and PostgreSQL. One more than there are processors: tests of services also wait.
+PARALLEL := -n $$(( $$(getconf _NPROCESSORS_ONLN) + 1 )) --maxprocesses 4 --dist worksteal
 SOURCES := shared services tests examples benchmarks deploy
 
 .DEFAULT_GOAL := help
@@ -50,7 +50,7 @@ type: setup ## Check the types
 	$(BIN)/mypy
 
 bench: setup ## Run the benchmarks (about three minutes)
-	@for name in decide batch collect freshness; do $(BIN)/wayline bench $$name $(ARGS) || exit 1; done
+	@for name in decide peers batch collect freshness; do $(BIN)/wayline bench $$name $(ARGS) || exit 1; done
 
 protos: setup ## Generate the Python code of the contracts
 	$(BIN)/python -m grpc_tools.protoc -I protos --python_out=shared --pyi_out=shared --grpc_python_out=shared $(PROTOS)

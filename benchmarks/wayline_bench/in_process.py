@@ -99,29 +99,33 @@ class Path:
         manifest = world.manifest(size)
         loaded = Loaded(manifest, 1, Scorer(manifest, world.model(size)))
         self._engine.use(fitted(plan, {}, {world.MODEL: loaded}))
-        self._requests = world.encoded(world.requests(size))
+        self.requests = world.encoded(world.requests(size))
 
     def answer(self, request: bytes) -> bytes:
         """What the service does between the bytes that come and the bytes that go."""
         return self._engine.decide(request, _DEADLINE_SECONDS)
 
+    def flush(self) -> None:
+        """Encode the records of the decisions since the last time, and send them nowhere."""
+        asyncio.run(self._records.flush(_DEADLINE_SECONDS))
+
     def walk(self, deadline: float) -> list[int]:
         """One pass over the customers, or until the deadline; nanoseconds for each."""
         took: list[int] = []
         clock = time.perf_counter_ns
-        for request in self._requests:
+        for request in self.requests:
             started = clock()
             self.answer(request)
             took.append(clock() - started)
             if len(took) % 100 == 0:  # as often as the service does under load
-                asyncio.run(self._records.flush(_DEADLINE_SECONDS))
+                self.flush()
                 if time.perf_counter() > deadline:
                     break
         return took
 
     def check(self) -> None:
         """A benchmark of decisions that are not made would be of no use."""
-        for request in self._requests[:100]:
+        for request in self.requests[:100]:
             if not is_scored(decision_pb2.DecideResponse.FromString(self.answer(request))):
                 sys.exit("a decision was not scored by the model")
 

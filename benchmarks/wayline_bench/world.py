@@ -17,8 +17,8 @@ from wayline.v1 import decision_pb2, events_pb2, prediction_pb2
 MODEL = "accept"
 PLACEMENT = "web.list"
 _SEED = 20_260_101
-_SLOTS = 3
-_RESPONSES = 1_000
+SLOTS = 3
+RESPONSES = 1_000
 _CONTEXT_RULES = (
     'context.page != "checkout"',
     'context.device in ["phone", "desktop"]',
@@ -46,7 +46,7 @@ class WorldSize:
 
 def catalog(size: WorldSize) -> Catalog:
     """The catalogue: every action is scored by the model, and needs three of the distinct conditions."""
-    rules = _conditions(size)
+    rules = conditions(size)
     return Catalog.model_validate(
         {
             "name": "bench",
@@ -60,7 +60,7 @@ def catalog(size: WorldSize) -> Catalog:
             "placements": {
                 PLACEMENT: {
                     "channel": "web",
-                    "slots": _SLOTS,
+                    "slots": SLOTS,
                     "fallback": {"title": "Welcome"},
                     "exploration": "thompson",
                 }
@@ -91,7 +91,7 @@ def manifest(size: WorldSize) -> prediction_pb2.ModelManifest:
         name=MODEL,
         inputs=[prediction_pb2.ModelInput(trait=name) for name in feature_names(size.features)],
         outputs=[
-            prediction_pb2.ModelOutput(tensor="propensity", column=at, action=action, responses=_RESPONSES)
+            prediction_pb2.ModelOutput(tensor="propensity", column=at, action=action, responses=RESPONSES)
             for at, action in enumerate(action_ids(size.actions))
         ],
         description="Linear, with a logistic link: a column per action.",
@@ -167,7 +167,7 @@ def _request(customer: int) -> decision_pb2.DecideRequest:
     return request
 
 
-def _conditions(size: WorldSize) -> list[str]:
+def conditions(size: WorldSize) -> list[str]:
     """Distinct ones, each met by most customers: some read one feature, some two, some the request's context."""
     names = feature_names(size.features)
     rules: list[str] = list(_CONTEXT_RULES[: size.conditions])
@@ -180,9 +180,14 @@ def _conditions(size: WorldSize) -> list[str]:
     return rules
 
 
+def needs(action: int, count: int) -> list[int]:
+    """Which of `count` conditions an action needs: one for eligibility, applicability and suitability each."""
+    return [(action + 1) * step % count for step in (1, 7, 11)]
+
+
 def _action(at: int, rules: Sequence[str]) -> dict[str, Any]:
-    needs = {stage: (at + 1) * step % len(rules) for stage, step in zip(_STAGES, (1, 7, 11), strict=True)}
-    policies = {stage: [{"rule": rules[one], "because": f"Reason {one}"}] for stage, one in needs.items()}
+    wanted = zip(_STAGES, needs(at, len(rules)), strict=True)
+    policies = {stage: [{"rule": rules[one], "because": f"Reason {one}"}] for stage, one in wanted}
     action = action_ids(at + 1)[at]
     return {
         "id": action,

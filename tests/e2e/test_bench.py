@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from wayline_bench import batch, collect, decide, freshness
+from wayline_bench import batch, collect, decide, freshness, peers
 from wayline_bench.report import Report
 from wayline_bench.world import WorldSize
 
@@ -29,6 +29,18 @@ async def test_decide_compares_with_a_bare_server() -> None:
         *("p50_ms", "p99_ms", "in_process_us", "concurrency"),
     )
     assert found["load"] in ("h2load", "own")
+
+
+async def test_peers_are_timed_beside_the_whole_path_and_answer_rightly() -> None:
+    report = await peers.bench(peers.PeersSize(world=SMALL, rounds=2, seconds=1.0))
+    kinds = ("vw_squarecb", "vw_epsilon", "gorules_table", "gorules_expression", "unleash", "numpy_thompson")
+    found = numbers(
+        report,
+        *("wayline_us", "wayline_first_us", "wayline_record_us"),
+        *(f"{kind}_{figure}" for kind in kinds for figure in ("us", "ratio", "ratio_to_first")),
+    )
+    assert (found["gorules_table_does"], found["numpy_thompson_does"]) == ("conditions", "scores, exploration, slots")
+    assert found["vw_squarecb_version"].startswith("vowpalwabbit 9")
 
 
 async def test_batch_counts_decisions() -> None:

@@ -18,10 +18,10 @@ from wayline_decision.core.contact import Met
 from wayline_decision.core.plan import Plan
 from wayline_decision.engine import Engine
 from wayline_decision.ledger import Ledger, told_log
+from wayline_decision.record_writer import contact_of
 from wayline_decision.records import RecordLog
 from wayline_decision.states import State, fitted
 from wayline_decision.views import ViewCache
-from wayline_decision.wire import contact_of
 
 PARTITIONS = 4
 

@@ -43,6 +43,8 @@ class NatsServer:
         self._directory.mkdir(parents=True, exist_ok=True)
         command = [str(SERVER), "-a", "127.0.0.1", "-p", str(self._port), "-js", "-sd", str(self._directory)]
         command += ["--ports_file_dir", str(self._directory), *self._extra]
+        for left in self._directory.glob("*.ports"):
+            left.unlink()  # of a server that was killed, whose process id may come again
         with (self._directory / "nats.log").open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
         deadline = time.monotonic() + PATIENCE_SECONDS

@@ -40,7 +40,7 @@ class Anew(NamedTuple):
         """As it would be answered; with all that was dropped, if `explain`."""
         if self.fell_back is not None:
             return self.fell_back.response()
-        data = self.case.state.writer.response(
+        data = self.case.state.answers.response(
             record.decision_id, self.decision, self.case.asked.situation.warnings, stale=record.stale, explain=explain
         )
         return decision_pb2.DecideResponse.FromString(data)

@@ -1,19 +1,19 @@
-"""What this process has promised to customers, told to the other replicas and workers within milliseconds.
+"""What this process has promised to customers, told to the other replicas within milliseconds.
 
 Over core NATS, without any promise of delivery: an announcement matters for the moments until the customer's profile
 shows what was chosen, and is worth nothing later. Two replicas that are asked for the same customer within the time of
 flight (2 ms of gathering, and the way through NATS) both choose as if the other had not: a cap is then exceeded by what
 the others chose in that time. The same holds while NATS is away, for as long as it is.
+
+Workers that share a port know of each other before they choose (see `siblings`): among them, nothing is taken up here.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections import deque
 from collections.abc import Sequence
-from typing import Any
 from uuid import uuid4
 
 import nats.errors
@@ -23,6 +23,7 @@ from nats.aio.msg import Msg
 from wayline import logging
 from wayline.bus import RESERVED_SUBJECTS
 from wayline_decision.core.contact import Met
+from wayline_decision.promise_codec import Keys, decoded, encoded
 from wayline_decision.reservations import Reservations
 
 _GATHER_SECONDS = 0.002
@@ -31,17 +32,24 @@ _MOST_WAITING = 50_000
 _MOST_PER_MESSAGE = 1_000
 _REPORT_EVERY_SECONDS = 1.0
 log = logging.get("announce")
-Keys = Sequence[str | bytes]
 
 
 class Announcer:
     """Tells others what was promised here, and takes up what they tell. Of its own it hears nothing."""
 
-    def __init__(self, client: Client, reservations: Reservations) -> None:
-        """Nothing is heard before `listen`, or told before `run`. To be made on the loop's thread."""
+    def __init__(self, client: Client, reservations: Reservations, *, port: str = "") -> None:
+        """Nothing is heard before `listen`, or told before `run`. To be made on the loop's thread.
+
+        Args:
+            client: of NATS.
+            reservations: take up what others promise.
+            port: the id that those have in common who share their promises otherwise; empty: there are none.
+        """
         self._client = client
         self._reservations = reservations
-        self._own = RESERVED_SUBJECTS.replace("*", uuid4().hex)
+        self._known = RESERVED_SUBJECTS.replace("*", f"{port or uuid4().hex}-")
+        """How the subjects begin of what is known here anyway."""
+        self._own = self._known + uuid4().hex
         self._waiting: deque[tuple[Keys, Sequence[Met]]] = deque(maxlen=_MOST_WAITING)
         self._loop = asyncio.get_running_loop()
         self._wake = asyncio.Event()
@@ -83,16 +91,16 @@ class Announcer:
             if not self._client.is_connected:
                 continue  # or the client would keep it, and send it when nobody has a use for it
             try:
-                await self._client.publish(self._own, _encoded(taken))
+                await self._client.publish(self._own, encoded(taken))
             except nats.errors.Error as error:
                 self._tell("not_announced", error)
 
     async def _hear(self, message: Msg) -> None:
-        if message.subject == self._own:
+        if message.subject.startswith(self._known):
             return
         now_ms = time.time_ns() // 1_000_000
         try:
-            for keys, contacts in _decoded(message.data):
+            for keys, contacts in decoded(message.data):
                 for key in keys:
                     self._reservations.adopt(key, contacts, now_ms)
         except (ValueError, TypeError, KeyError) as error:  # of another version of Wayline, most likely
@@ -103,36 +111,3 @@ class Announcer:
         if now - self._reported >= _REPORT_EVERY_SECONDS:
             self._reported = now
             log.warning(event, error=repr(error))
-
-
-def _encoded(promises: Sequence[tuple[Keys, Sequence[Met]]]) -> bytes:
-    """JSON, which is encoded in C. Identity keys are bytes: they go in hexadecimal, apart from the profiles' ids."""
-    return json.dumps(
-        [
-            {
-                "ids": [key for key in keys if isinstance(key, str)],
-                "keys": [key.hex() for key in keys if isinstance(key, bytes)],
-                "contacts": contacts,
-            }
-            for keys, contacts in promises
-        ]
-    ).encode()
-
-
-def _decoded(data: bytes) -> list[tuple[Keys, list[Met]]]:
-    """What `_encoded` made.
-
-    Raises:
-        ValueError, TypeError, KeyError: it is something else.
-    """
-    promises: list[dict[str, Any]] = json.loads(data)
-    return [
-        (
-            [*one["ids"], *(bytes.fromhex(key) for key in one["keys"])],
-            [
-                Met(str(outcome), str(action), str(channel), int(timestamp_ms), str(decision_id))
-                for outcome, action, channel, timestamp_ms, decision_id in one["contacts"]
-            ],
-        )
-        for one in promises
-    ]

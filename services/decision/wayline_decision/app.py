@@ -34,19 +34,22 @@ from wayline.suppression import Suppressed, open_suppressions
 from wayline.v1 import profile_pb2, profile_pb2_grpc
 from wayline_decision.announce import Announcer
 from wayline_decision.breaker import Breaker, Change, Position
-from wayline_decision.budgets import Budgets, ensure_counters
+from wayline_decision.budget_streams import ensure_counters
+from wayline_decision.budgets import Budgets
 from wayline_decision.core.plan import Plan
 from wayline_decision.core.race import NOISE
 from wayline_decision.engine import Engine, now_utc
 from wayline_decision.handlers import SERVICE, DecisionHandlers
 from wayline_decision.ledger import Ledger, told_log
 from wayline_decision.models import ModelShelf
+from wayline_decision.port_memory import PortMemory
 from wayline_decision.pulse import Pulse, probed
 from wayline_decision.records import RecordLog
 from wayline_decision.replay import Replayer
 from wayline_decision.reservations import Reservations
 from wayline_decision.seat import Seat
 from wayline_decision.settings import DecisionSettings
+from wayline_decision.siblings import Siblings
 from wayline_decision.states import UNCOMPILABLE, compiled, fitted, in_words
 from wayline_decision.views import ViewCache
 
@@ -107,7 +110,8 @@ async def build(settings: DecisionSettings) -> AsyncIterator[None]:
         suppressed = Suppressed(await open_suppressions(js, replicas=settings.replicas))
         await suppressed.load()  # before the first decision: nothing of whoever was erased is recorded again
         reservations = Reservations()
-        announcer = Announcer(nc, reservations)
+        siblings = _siblings(settings, reservations)
+        announcer = Announcer(nc, reservations, port=siblings.port if siblings else "")
         await announcer.listen()
         engine = Engine(
             views,
@@ -118,6 +122,7 @@ async def build(settings: DecisionSettings) -> AsyncIterator[None]:
                 told=told,
                 partitions=partitions,
                 announce=announcer.announce,
+                siblings=siblings,
             ),
             waiting=pool.waiting,
             breaker=Breaker(settings.breaker, report=_report),
@@ -138,6 +143,8 @@ async def build(settings: DecisionSettings) -> AsyncIterator[None]:
             asyncio.create_task(follower.follow_catalog(catalogs), name="catalog"),
             asyncio.create_task(follower.follow_models(registry), name="models"),
         ]
+        if siblings is not None:
+            tasks.append(asyncio.create_task(siblings.run(), name="siblings"))
         seat = Seat() if settings.decision_worker else None
         if seat is not None:
             if await catalogs.current_revision():
@@ -164,6 +171,23 @@ async def build(settings: DecisionSettings) -> AsyncIterator[None]:
             await asyncio.gather(*(one.flush(settings.shutdown_grace_seconds) for one in (records, told, budgets)))
             await announcer.flush()
     channel.close()
+
+
+def _siblings(settings: DecisionSettings, reservations: Reservations) -> Siblings | None:
+    """The other workers of this port; None: a supervisor of an earlier version gave no memory, or there is none.
+
+    Raises:
+        SystemExit: there is no such memory.
+    """
+    if not settings.decision_worker or not settings.decision_siblings:
+        return None
+    try:
+        return Siblings(PortMemory(settings.decision_siblings), settings.decision_worker, reservations)
+    except ValueError as error:
+        raise SystemExit(
+            f"WAYLINE_DECISION_SIBLINGS={settings.decision_siblings}: {error}; leave it to the supervisor: set "
+            "WAYLINE_DECISION_WORKERS alone"
+        ) from None
 
 
 def _report(change: Change) -> None:

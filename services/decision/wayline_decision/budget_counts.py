@@ -19,7 +19,7 @@ from wayline.bus import CATALOG_BUCKET
 from wayline.catalog.model import Catalog
 from wayline.catalog.store import CatalogStore
 from wayline.errors import InvalidField, NotFound, Retryable
-from wayline_decision.budgets import place_of
+from wayline_decision.budget_streams import place_of
 from wayline_decision.core.budget import TOTAL, BudgetPlan, compile_budgets, given_back
 from wayline_decision.job import NatsJob, Report, run_job
 

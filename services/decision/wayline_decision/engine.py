@@ -14,6 +14,7 @@ from google.protobuf.message import DecodeError, Message
 
 from wayline.errors import InvalidField, LimitExceeded, Retryable
 from wayline.v1 import decision_pb2
+from wayline_decision.answers import batch_response
 from wayline_decision.breaker import REFUSED, Breaker
 from wayline_decision.case import Case, case_of, prepared_of, without_models
 from wayline_decision.codec import Asked, read_request
@@ -24,10 +25,10 @@ from wayline_decision.deadline import Deadline
 from wayline_decision.fallback import BREAKER_OPEN, OUT_OF_TIME, FellBack
 from wayline_decision.ledger import Customer, Ledger
 from wayline_decision.particulars import Particulars
+from wayline_decision.record_writer import Written
 from wayline_decision.records import RecordLog
 from wayline_decision.states import State
 from wayline_decision.views import ViewCache
-from wayline_decision.wire import Written, batch_response
 
 AT_LEAST_SECONDS = 2.0
 BUDGET_SECONDS = 0.25
@@ -269,16 +270,20 @@ class Engine:
         plan, asked = case.state.plan, case.asked
         request = asked.request
         customer = Customer((asked.key, case.entry.profile_id) if case.entry else (asked.key,), request.customer)
-        limits, exhausted = self._ledger.limits(plan, customer, prepared.question.known, now)
-        decision = conclude(plan, case.state.models, prepared, now, limits)
         decision_id = _decision_id(now)
-        writer = case.state.writer
-        if not self._is_erased(asked):
-            self._ledger.take(plan, case.state.counted, customer, decision, decision_id, now)
+        with self._ledger.alone(plan, customer):
+            limits, exhausted = self._ledger.limits(plan, customer, prepared.question.known, now)
+            decision = conclude(plan, case.state.models, prepared, now, limits)
+            erased = self._is_erased(asked)
+            if not erased:
+                self._ledger.take(plan, case.state.counted, customer, decision, decision_id, now)
+        if not erased:
             view = case.entry.encoded if case.entry else b""
             particulars = Particulars(decision_id, asked.data, view, seed, now, stale, exhausted, limits.reserved)
-            self._records.append(Written(writer, particulars, decision))
-        return writer.response(decision_id, decision, asked.situation.warnings, stale=stale, explain=request.explain)
+            self._records.append(Written(case.state.records, particulars, decision))
+        return case.state.answers.response(
+            decision_id, decision, asked.situation.warnings, stale=stale, explain=request.explain
+        )
 
     def _fall_back(self, state: State, asked: Asked, reason: str, *, stale: bool) -> bytes:
         now = self._clock()

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from wayline.scoring import InputEncoder
 from wayline.v1 import decision_pb2, prediction_pb2
 from wayline_decision.anew import Anew, decide_anew, differences
-from wayline_decision.core.explain import funnel
 from wayline_decision.core.features import effects
+from wayline_decision.core.funnel import funnel
 from wayline_decision.core.odds import selection_probabilities
 from wayline_decision.core.plan import Stage
 from wayline_decision.core.score import ModelInUse

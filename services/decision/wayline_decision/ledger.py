@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from typing import NamedTuple
 
@@ -20,6 +21,7 @@ from wayline_decision.core.plan import Plan
 from wayline_decision.core.timetable import milliseconds
 from wayline_decision.records import RecordLog, one_by_one
 from wayline_decision.reservations import Reservations
+from wayline_decision.siblings import Siblings
 
 SOURCE = "wayline"
 
@@ -43,8 +45,8 @@ class Counted(NamedTuple):
 
 
 class Ledger:
-    """Says what is left, and takes what was chosen. Call both within one turn of the engine: then one replica never
-    gives the same contact away twice.
+    """Says what is left, and takes what was chosen. Call both within one turn of the engine, and while the customer is
+    its `alone`: then the workers of one port never give the same contact away twice.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class Ledger:
         told: RecordLog | None = None,
         partitions: int = 1,
         announce: Callable[[Sequence[str | bytes], Sequence[Met]], None] | None = None,
+        siblings: Siblings | None = None,
     ) -> None:
         """Put together.
 
@@ -64,12 +67,20 @@ class Ledger:
             told: takes the events by which profiles learn what was decided; None: they do not.
             partitions: of the event stream.
             announce: tells other replicas what was promised to a customer, by all keys; None: there are none.
+            siblings: the other workers of this port; None: there are none.
         """
         self._reservations = Reservations() if reservations is None else reservations
         self._budgets = budgets
         self._told = told
         self._partitions = partitions
         self._announce = announce
+        self._siblings = siblings
+
+    def alone(self, plan: Plan, customer: Customer) -> AbstractContextManager[None]:
+        """While the block lasts, no other worker of this port says what is left for a customer, or takes it."""
+        if self._siblings is None or plan.contact.empty:
+            return _TOGETHER
+        return self._siblings.alone(customer.keys)
 
     def limits(
         self, plan: Plan, customer: Customer, known: Known | None, now: datetime
@@ -110,6 +121,8 @@ class Ledger:
             promised = [Met("impression", action, channel, now_ms, decision_id) for action, channel in chosen]
             for key in customer.keys:
                 self._reservations.reserve(key, promised, now_ms)
+            if self._siblings is not None:
+                self._siblings.tell(customer.keys, promised)
             if self._announce is not None:
                 self._announce(customer.keys, promised)
             on = counted.decisions_on
@@ -155,4 +168,5 @@ def told_log(publisher: AckedPublisher, *, max_bytes: int) -> RecordLog:
 
 
 _NONE: tuple[Met, ...] = ()
+_TOGETHER = nullcontext()
 _EVERYTHING: tuple[Limits, Sequence[str]] = (Limits(), ())

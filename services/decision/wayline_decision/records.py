@@ -12,7 +12,7 @@ from wayline import logging
 from wayline.bus import DECISION_SUBJECT
 from wayline.errors import Retryable, WaylineError
 from wayline.publish import AckedPublisher, Message
-from wayline_decision import wire
+from wayline_decision.record_writer import bundle
 
 MAX_BUNDLE_RECORDS = 256
 _MAX_BUNDLE_BYTES = 512 << 10
@@ -37,7 +37,7 @@ def one_by_one(entries: Sequence[Message]) -> list[Message]:
 
 def bundled(entries: Sequence[Message]) -> list[Message]:
     """Encoded DecisionRecords as one message."""
-    return [Message(DECISION_SUBJECT, wire.bundle([entry.payload for entry in entries]), uuid4().hex)]
+    return [Message(DECISION_SUBJECT, bundle([entry.payload for entry in entries]), uuid4().hex)]
 
 
 class RecordLog:

@@ -1,7 +1,8 @@
 """What was promised a moment ago: contacts that were chosen, held until the customer's view shows them.
 
 Between a choice and the view that counts it, some milliseconds pass: without this, two requests in the same millisecond
-would both use the last contact that a cap allows. The engine judges and reserves under one lock of its own.
+would both use the last contact that a cap allows. The engine judges and reserves under one lock of its own, and one
+that it shares with the other workers of its port (see `siblings`).
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ class Reservations:
             self._tidy(now_ms)
 
     def adopt(self, customer: bytes | str, contacts: Sequence[Met], now_ms: int) -> None:
-        """Hold what another replica promised, as if it were our own. What comes too late to matter is left out."""
+        """Hold what another process promised, as if it were our own. What comes too late to matter is left out."""
         self.reserve(customer, contacts, now_ms)
 
     def holds_any(self, customer: bytes | str) -> bool:

@@ -16,6 +16,9 @@ class DecisionSettings(CatalogSettings):
     decision_port: int = Field(7004, ge=1, le=65_535)
     decision_workers: int = Field(1, ge=1, le=64, description="Processes that share the port; more than one: Linux.")
     decision_worker: int = Field(0, ge=0, le=64, description="Which of them this is. Their supervisor sets it.")
+    decision_siblings: int = Field(
+        0, ge=0, description="The descriptor of the memory that they share. Their supervisor sets it."
+    )
     decision_silence_seconds: float = Field(
         10.0, ge=1, le=3_600, description="A worker that says nothing for so long hangs: another takes its place."
     )

@@ -11,6 +11,7 @@ from wayline.catalog.model import Catalog
 from wayline.catalog.store import CatalogStore
 from wayline.catalog.variants import Variant, revisions_of, variants_of
 from wayline.errors import NotFound, Poison
+from wayline_decision.answers import AnswerWriter
 from wayline_decision.codec import Situations
 from wayline_decision.core.compile import compile_plan
 from wayline_decision.core.experiments import Assignment
@@ -18,7 +19,7 @@ from wayline_decision.core.plan import Plan
 from wayline_decision.core.score import Models
 from wayline_decision.ledger import Counted
 from wayline_decision.models import Loaded, fit
-from wayline_decision.wire import Writer
+from wayline_decision.record_writer import RecordWriter
 
 UNCOMPILABLE = (ValueError, KeyError)
 """What compiling raises where the checks were passed by: of schemas, rules, templates, and names that lead nowhere."""
@@ -36,7 +37,8 @@ class State:
 
     plan: Plan
     models: Models
-    writer: Writer
+    answers: AnswerWriter
+    records: RecordWriter
     situations: Situations
     counted: Counted
     variants: Mapping[Variant, State] = field(default_factory=dict)
@@ -51,7 +53,15 @@ def state_of(
     """Put a state together; what is counted, where that is not said, follows from the plan alone."""
     versions = {model.name: model.version for model in models.in_use}
     counted = counted_by([plan]) if counted is None else counted
-    return State(plan, models, Writer(plan, versions), Situations(plan.schema), counted, variants or {})
+    return State(
+        plan,
+        models,
+        AnswerWriter(plan),
+        RecordWriter(plan, versions),
+        Situations(plan.schema),
+        counted,
+        variants or {},
+    )
 
 
 def counted_by(plans: Iterable[Plan]) -> Counted:

@@ -4,6 +4,8 @@ The kernel spreads new connections over all sockets that listen on the port (`SO
 listens before all can decide; after that each listens when it can, and answers for itself. So whoever can connect finds
 a worker that decides.
 
+They share memory (see `port_memory`), and whoever takes the place of a worker has the same.
+
 A worker that serves says again and again that it can work (see `seat`). One that stays silent hangs, and is replaced.
 """
 
@@ -20,6 +22,7 @@ from contextlib import contextmanager, suppress
 from wayline import logging
 from wayline.cluster import launch
 from wayline.cluster.child import BAD_SETTINGS, START_ATTEMPTS, STEADY_SECONDS, described, pause_after
+from wayline_decision import port_memory
 from wayline_decision.settings import DecisionSettings
 
 # -P: a file in the current directory cannot stand in for a module.
@@ -96,6 +99,7 @@ class Workers:
         self._count = count
         self._command = command
         self._silence_seconds = silence_seconds
+        self._memory = -1
         self._processes: dict[int, asyncio.subprocess.Process] = {}
         self._serving_since: dict[int, float] = {}
         self._able: set[int] = set()
@@ -106,7 +110,11 @@ class Workers:
         """Until `stop`, or until a worker cannot be started."""
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, self.stop)
-        await asyncio.gather(*(self._keep(worker) for worker in range(1, self._count + 1)))
+        self._memory = port_memory.create(self._count)
+        try:
+            await asyncio.gather(*(self._keep(worker) for worker in range(1, self._count + 1)))
+        finally:
+            os.close(self._memory)
         log.info("workers_stopped")
 
     def stop(self) -> None:
@@ -143,7 +151,12 @@ class Workers:
                 process = await asyncio.create_subprocess_exec(
                     *(sys.executable, "-I", "-S", launch.__file__, str(os.getpid()), "", *self._command),
                     stdin=theirs.fileno(),
-                    env={**os.environ, "WAYLINE_DECISION_WORKER": str(worker)},
+                    env={
+                        **os.environ,
+                        "WAYLINE_DECISION_WORKER": str(worker),
+                        "WAYLINE_DECISION_SIBLINGS": str(self._memory),
+                    },
+                    pass_fds=(self._memory,),
                     process_group=0,  # Ctrl-C in a terminal reaches only the supervisor, which tells them
                 )
             self._processes[worker] = process

@@ -2,117 +2,23 @@
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+
+from wayline.catalog.complaints import Complaint, complaint_of, overload_of
+from wayline.catalog.mixed_numbers import ErrorOf, corrected
+from wayline.catalog.spelling import did_you_mean
+from wayline.catalog.vocabulary import FUNCTIONS, INSTEAD, OTHER_NAMES, VARIABLES, in_words
 
 Declared = Mapping[str, Mapping[str, str]]
 """Section of the catalogue ('traits', 'context') to the names declared there; a formula's 'variables' to theirs."""
-ErrorOf = Callable[[str], "str | None"]
-"""The compiler's error for an expression; None when it compiles."""
 
-VARIABLES = ("propensity", "context", "value", "lever")
-"""What a formula knows."""
-
-_ERROR = re.compile(r"<input>:(\d+):(\d+): (.*)")
 _UNDEFINED = re.compile(r"undefined field '([^']+)' not found in struct '[^']*\.(Traits|Context)'")
-_OVERLOAD = re.compile(r"no matching overload for '([^']+)' applied to '\((.*)\)'")
 _UNDECLARED = re.compile(r"undeclared reference to '([^']+)'")
 _TOKEN = re.compile(r"(?:input|error at:) '(.*?)'(?: expecting|$)")
 _OPERATOR = re.compile(r"^@?_?([^\w@]+|in)_?$")
-_OPERAND = r"-?[A-Za-z_][\w.]*(?:\[[^\[\]]*\])?(?:\.\w+)?(?:\([^()]*\))?"
-_CORRECTIONS = 12
 _LONGEST = 64
-_FUNCTIONS = [
-    "all",
-    "charAt",
-    "contains",
-    "double",
-    "duration",
-    "endsWith",
-    "exists",
-    "exists_one",
-    "filter",
-    "getDate",
-    "getDayOfWeek",
-    "getFullYear",
-    "getHours",
-    "getMinutes",
-    "getMonth",
-    "has",
-    "hasValue",
-    "indexOf",
-    "int",
-    "join",
-    "lowerAscii",
-    "map",
-    "matches",
-    "math.abs",
-    "math.ceil",
-    "math.floor",
-    "math.greatest",
-    "math.least",
-    "math.round",
-    "orValue",
-    "replace",
-    "size",
-    "split",
-    "startsWith",
-    "string",
-    "substring",
-    "timestamp",
-    "trim",
-    "upperAscii",
-]
-_INSTEAD = {
-    "and": "write && for 'and'",
-    "or": "write || for 'or'",
-    "not": "write ! for 'not', as in !profile.newsletter",
-    "is": "compare with ==",
-    "=": "compare with ==",
-    "<>": "write != for 'is not equal'",
-    "^": "there are no powers; multiply as often as needed",
-    "&": "write && for 'and'",
-    "|": "write || for 'or'",
-    "contains": 'write .contains("...") after the text',
-    "like": 'write .contains("...") or .startsWith("...") after the text',
-    "if": "write condition ? one : other",
-    "‘": 'use straight quotes: "..."',
-    "’": 'use straight quotes: "..."',
-    "“": 'use straight quotes: "..."',
-    "”": 'use straight quotes: "..."',
-}
-_OTHER_NAMES = {
-    "min": "math.least",
-    "max": "math.greatest",
-    "abs": "math.abs",
-    "sqrt": "math.sqrt",
-    "floor": "math.floor",
-    "ceil": "math.ceil",
-    "round": "math.round",
-    "math.min": "math.least",
-    "math.max": "math.greatest",
-    "math.pow": "x * x",
-}
-_TYPES = {
-    "string": "text",
-    "int": "a whole number",
-    "uint": "an unsigned whole number",
-    "double": "a number with decimals",
-    "bool": "true or false",
-    "null_type": "null",
-    "null": "null",
-    "google.protobuf.timestamp": "a time",
-    "timestamp": "a time",
-    "google.protobuf.duration": "a duration",
-    "duration": "a duration",
-    "map(string, double)": "an affinity",
-    "map<string, double>": "an affinity",
-    "wayline.catalog.traits": "the whole profile",
-    "wayline.catalog.context": "the whole context",
-    "dyn": "a value of unknown type",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,44 +30,32 @@ class Advice:
     column: int | None = None
 
 
-def in_words(type_name: str) -> str:
-    """A CEL type as people call it: 'double' is 'a number with decimals'."""
-    return _TYPES.get(type_name.lower(), type_name)
-
-
-def did_you_mean(wrong: str, known: list[str]) -> str:
-    """'; did you mean ...?' when something known looks like `wrong`, else nothing."""
-    close = difflib.get_close_matches(wrong[:_LONGEST], known, 1, 0.66)
-    return f"; did you mean '{close[0]}'?" if close else ""
-
-
 def advise(expression: str, error: str, declared: Declared, error_of: ErrorOf) -> Advice:
     """Put the compiler's `error` about `expression` into words, with a correction where one is known."""
-    found = _ERROR.search(error)
-    if not found:
+    complaint = complaint_of(error)
+    if not complaint:
         nested = "recursion" in error
         return Advice("nested too deeply; cut it into several rules" if nested else error.splitlines()[0])
-    line, column, text = int(found[1]), int(found[2]), found[3].removesuffix(" [INVALID_ARGUMENT]")
+    line, column, text = complaint
     if line < 1:
         return Advice("nested too deeply; cut it into several rules" if "recursion" in text else text)
     written = expression.split("\n")[line - 1] if line <= expression.count("\n") + 1 else ""
-    return Advice(_message(expression, written, text, line, column, declared, error_of), line, column)
+    return Advice(_message(expression, written, complaint, declared, error_of), line, column)
 
 
-def _message(
-    expression: str, written: str, text: str, line: int, column: int, declared: Declared, error_of: ErrorOf
-) -> str:
+def _message(expression: str, written: str, complaint: Complaint, declared: Declared, error_of: ErrorOf) -> str:
+    line, column, text = complaint
     if undefined := _UNDEFINED.search(text):
         return _undefined(undefined[1], "traits" if undefined[2] == "Traits" else "context", declared)
-    if overload := _OVERLOAD.search(text):
-        given = _arguments(overload[2])
+    if overload := overload_of(text):
+        given = overload.given
         if {"int", "double"} <= set(given) or given == ["optional_type(double)", "int"]:
-            corrected = _correct(expression, line, column, given, error_of)
+            fitting = corrected(expression, line, column, given, error_of)
             mixed = "a number with decimals and a whole number cannot be mixed"
-            if corrected:
-                return f"{mixed}; try: {corrected}"
+            if fitting:
+                return f"{mixed}; try: {fitting}"
             return f"{mixed}; write 100.0 for 100" + ("" if "variables" in declared else ", or double(x) for x")
-        return _overload(overload[1], given)
+        return _overload(overload.function, given)
     if "argument must be a field selection" in text:
         return "has() asks for profile.NAME or context.NAME; an action's facts have to be there"
     if "variables" in declared and "select operation" in text:
@@ -182,7 +76,7 @@ def _undeclared(name: str, written: str, column: int, declared: Declared) -> str
     function = name if written[column - 1 : column] == "(" else _called(written, column)
     if function:
         return f"there is no function '{function}'" + (
-            f"; write {_OTHER_NAMES[function]}" if function in _OTHER_NAMES else did_you_mean(function, _FUNCTIONS)
+            f"; write {OTHER_NAMES[function]}" if function in OTHER_NAMES else did_you_mean(function, FUNCTIONS)
         )
     if "variables" in declared:
         known = "; it knows propensity, context, value and lever; other facts belong in context_weight"
@@ -239,13 +133,13 @@ def _syntax(expression: str, written: str, text: str, column: int) -> str:
     wrong = token[1].strip() if token else ""
     before = re.search(r"(\w+|<)\s*$", written[: column - 1])
     if before and before[1] == "not":
-        return _INSTEAD["not"]
+        return INSTEAD["not"]
     if before and before[1] == "<" and wrong.startswith(">"):
-        return _INSTEAD["<>"]
-    if wrong in _INSTEAD:
-        return _INSTEAD[wrong]
+        return INSTEAD["<>"]
+    if wrong in INSTEAD:
+        return INSTEAD[wrong]
     if text.startswith("reserved identifier") and "if" in text.split():
-        return _INSTEAD["if"]
+        return INSTEAD["if"]
     if wrong[:1] in ('"', "'"):
         return (
             "a quote that is opened here is not closed"
@@ -259,53 +153,3 @@ def _syntax(expression: str, written: str, text: str, column: int) -> str:
     if wrong:
         return f"'{wrong}' is not expected here"
     return text.removeprefix("Syntax error: ")
-
-
-def _arguments(text: str) -> list[str]:
-    """'bool, map(string, double)' to its parts: commas within brackets do not separate."""
-    return [part.strip() for part in re.split(r",(?![^(<]*[)>])", text)]
-
-
-def _correct(expression: str, line: int, column: int, given: list[str], error_of: ErrorOf) -> str | None:
-    """The rule with its numbers made to fit, if that makes it compile."""
-    for _ in range(_CORRECTIONS):
-        candidate = _fit(expression, line, column, given)
-        if candidate is None or candidate == expression:
-            return None
-        expression, error = candidate, error_of(candidate)
-        if error is None:
-            return expression
-        found, overload = _ERROR.search(error), _OVERLOAD.search(error)
-        if not found or not overload:
-            return None
-        line, column, given = int(found[1]), int(found[2]), _arguments(overload[2])
-    return None
-
-
-def _fit(expression: str, line: int, column: int, given: list[str]) -> str | None:
-    """One step: make the whole number beside the operator at `column` one with decimals, or cut a '.0' off."""
-    lines = expression.split("\n")
-    before, after = lines[line - 1][: column - 1], lines[line - 1][column - 1 :]
-    operator = re.match(r"[^\w\s.\"']+\s*", after)
-    start = operator.end() if operator else 0
-    left, symbol, right = before, after[:start], after[start:]
-    if given[-1] == "int" or (len(given) > 2 and given[-2] == "int"):
-        right = _widen(r"^", right, "")
-    elif re.match(r"-?\d+\.0+(?![\w.])", right):
-        right = re.sub(r"^(-?\d+)\.0+", r"\1", right)
-    else:
-        left = _widen("", left, r"(\s*)$")
-    lines[line - 1] = left + symbol + right
-    return "\n".join(lines)
-
-
-def _widen(start: str, text: str, end: str) -> str:
-    """A literal becomes 1.0, anything else double(...), at the start or the end of `text`."""
-    widened, count = re.subn(rf"{start}(?<![\w.])(-?\d+)(?![\w.]){end}", _with_tail(r"\1.0", end), text, count=1)
-    if count:
-        return widened
-    return re.sub(rf"{start}(?<![\w.\]])({_OPERAND}){end}", _with_tail(r"double(\1)", end), text, count=1)
-
-
-def _with_tail(replacement: str, end: str) -> str:
-    return replacement + (r"\2" if end else "")

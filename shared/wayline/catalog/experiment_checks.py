@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from wayline.catalog.advice import did_you_mean
 from wayline.catalog.findings import Finding
 from wayline.catalog.model import Catalog
 from wayline.catalog.source import Path
+from wayline.catalog.spelling import did_you_mean
 from wayline.catalog.variants import variants_of
 from wayline.errors import InvalidField
 

@@ -11,10 +11,10 @@ import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from wayline.catalog.advice import did_you_mean
 from wayline.catalog.fields import Default
 from wayline.catalog.model import Action, Group, Issue
 from wayline.catalog.rules import RuleError
+from wayline.catalog.spelling import did_you_mean
 
 BUILT_IN = ("id", "issue", "group", "value", "lever")
 """What every action has; attributes have other names."""

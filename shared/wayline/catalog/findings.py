@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from wayline.catalog.advice import did_you_mean
+from wayline.catalog.spelling import did_you_mean
 
 if TYPE_CHECKING:  # services say in words what there is not, and have no reader of YAML
     from wayline.catalog.source import Path

@@ -19,8 +19,9 @@ from cel_expr_python import cel
 from cel_expr_python.ext import ext_math
 from numpy.typing import NDArray
 
-from wayline.catalog.advice import VARIABLES, advise, in_words
+from wayline.catalog.advice import advise
 from wayline.catalog.rules import RuleError
+from wayline.catalog.vocabulary import VARIABLES, in_words
 
 Floats = NDArray[np.float64]
 _Numbers = Mapping[str, Any]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from jsonschema_rs import Draft202012Validator, RegexOptions, ValidationError
 
-from wayline.catalog.advice import did_you_mean
+from wayline.catalog.spelling import did_you_mean
 
 if TYPE_CHECKING:  # it reads YAML, which services need not
     from wayline.catalog.source import Path

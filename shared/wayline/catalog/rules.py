@@ -9,8 +9,9 @@ from typing import Any
 from cel_expr_python import cel
 from cel_expr_python.ext import ext_math, ext_optional, ext_strings
 
-from wayline.catalog.advice import Advice, advise, in_words
+from wayline.catalog.advice import Advice, advise
 from wayline.catalog.schema import PACKAGE, Schema
+from wayline.catalog.vocabulary import in_words
 
 # One list expression grows faster than its parts beyond this size, and CEL limits an expression's length.
 _CHUNK = 100

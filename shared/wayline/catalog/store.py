@@ -24,6 +24,7 @@ CURRENT = "current"
 UPTAKE = "uptake"
 DEFAULT_MAX_BYTES = 1 << 28
 _ATTEMPTS = 20
+_TOO_FAST = "the catalogue changes faster than it can be applied"
 log = logging.get("catalog")
 
 
@@ -37,6 +38,18 @@ class Uptake(NamedTuple):
     because: str = ""
 
 
+class Origin(NamedTuple):
+    """How a revision came to be, as far as it was told; those of earlier versions of Wayline tell nothing."""
+
+    by: str = ""
+    """Who applied it, as the command line named her; empty: not known."""
+    again: int = 0
+    """The earlier revision that it repeats; 0: none."""
+
+
+_UNTOLD = Origin()
+
+
 class CatalogStore:
     """Reads and writes catalogue revisions, which count from 1."""
 
@@ -44,7 +57,7 @@ class CatalogStore:
         """Use `open_store` instead."""
         self._bucket = bucket
 
-    async def apply(self, catalog: Catalog) -> int:
+    async def apply(self, catalog: Catalog, origin: Origin = _UNTOLD) -> int:
         """Store `catalog` as the next revision and make it current.
 
         The catalogue must have passed `wayline.catalog.check` before.
@@ -59,11 +72,34 @@ class CatalogStore:
                 await self._bucket.create(f"revision.{revision}", data)
             except KeyWrongLastSequenceError:
                 # Someone stored this revision a moment ago, or died before making it current: step over it.
-                await self._bucket.put(CURRENT, str(revision).encode())
+                await self._make_current(revision)
                 continue
-            await self._bucket.put(CURRENT, str(revision).encode())
+            await self._make_current(revision)
+            if origin != _UNTOLD:
+                await self._bucket.put(f"origin.{revision}", json.dumps(origin._asdict()).encode())
             return revision
-        raise Poison("the catalogue changes faster than it can be applied")
+        raise Poison(_TOO_FAST)
+
+    async def _make_current(self, revision: int) -> None:
+        """Unless a later one is: whoever was slow must not take back what somebody else applied meanwhile."""
+        for _ in range(_ATTEMPTS):
+            try:
+                entry = await self._bucket.get(CURRENT)
+            except KeyNotFoundError:
+                current, last = 0, 0
+            else:
+                current, last = int(entry.value or b"0"), entry.revision or 0
+            if current >= revision:
+                return
+            try:
+                if last:
+                    await self._bucket.update(CURRENT, str(revision).encode(), last=last)
+                else:
+                    await self._bucket.create(CURRENT, str(revision).encode())
+            except KeyWrongLastSequenceError:
+                continue
+            return
+        raise Poison(_TOO_FAST)
 
     async def current_revision(self) -> int:
         """The revision that serves; 0 when there is none yet."""
@@ -87,6 +123,14 @@ class CatalogStore:
             return Catalog.model_validate_json(zlib.decompress(data))
         except (ValidationError, zlib.error) as error:
             raise Poison(f"catalogue revision {revision} cannot be read: {error}") from error
+
+    async def origin(self, revision: int) -> Origin:
+        """How a revision came to be."""
+        try:
+            said = json.loads((await self._bucket.get(f"origin.{revision}")).value or b"{}")
+        except KeyNotFoundError:
+            return Origin()
+        return Origin(**{name: said[name] for name in Origin._fields if name in said})
 
     async def report(self, uptake: Uptake) -> None:
         """Tell whoever applies catalogues what became of the current one."""

@@ -17,7 +17,6 @@ from liquid.builtin.expressions.filtered import Filter
 from liquid.builtin.expressions.logical import LogicalAndExpression, LogicalOrExpression
 from liquid.expression import Expression
 
-from wayline.catalog.advice import did_you_mean
 from wayline.catalog.sandbox import (
     ENVIRONMENT,
     TemplateError,
@@ -28,6 +27,7 @@ from wayline.catalog.sandbox import (
 )
 from wayline.catalog.schema import WEIGHTS, Schema
 from wayline.catalog.source import Path as Place
+from wayline.catalog.spelling import did_you_mean
 from wayline.catalog.template_run import Budget, View, facts_of, render
 from wayline.catalog.templates import is_template
 

@@ -18,7 +18,7 @@ from liquid.exceptions import (
     ResourceLimitError,
 )
 
-from wayline.catalog.advice import did_you_mean
+from wayline.catalog.spelling import did_you_mean
 
 _OPERATORS = {
     "&": "write 'and' for &&",

@@ -16,10 +16,11 @@ from cel_expr_python import cel
 from cel_expr_python.ext import ext_math, ext_optional, ext_strings
 from google.protobuf.message import Message
 
-from wayline.catalog.advice import advise, in_words
+from wayline.catalog.advice import advise
 from wayline.catalog.rules import RuleError
 from wayline.catalog.schema import PACKAGE, Schema
 from wayline.catalog.traits import RatioTrait, RuleTrait, Trait
+from wayline.catalog.vocabulary import in_words
 
 MAX_CHARACTERS = 256
 """A text is cut there: otherwise each of a chain of rules could double what the one before it gave."""

@@ -12,9 +12,9 @@ from zoneinfo import available_timezones
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from wayline.catalog.advice import did_you_mean
 from wayline.catalog.model import Catalog
 from wayline.catalog.source import Node, Path, locate
+from wayline.catalog.spelling import did_you_mean
 
 _CLOCK = "a time of the day from 00:00 to 23:59, with two digits each, such as 09:30"
 _PATTERNS = {

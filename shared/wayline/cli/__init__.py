@@ -11,8 +11,8 @@ from wayline.cli import (
     audit,
     bench,
     budgets,
-    catalog,
-    decisions,
+    catalog_changes,
+    decisions_list,
     models,
     quality,
     receipts,
@@ -39,10 +39,10 @@ app.command()(status)
 app.command()(simulate)
 app.add_typer(models.app)
 app.add_typer(bench.app)
-app.add_typer(catalog.app, name="catalog")
+app.add_typer(catalog_changes.app, name="catalog")
 app.add_typer(rejected.app, name="rejected")
 app.add_typer(quality.app, name="quality")
-app.add_typer(decisions.app, name="decisions")
+app.add_typer(decisions_list.app, name="decisions")
 app.add_typer(rights.app, name="customers")
 app.add_typer(receipts.app, name="receipts")
 app.add_typer(audit.app, name="audit")

@@ -22,7 +22,8 @@ if TYPE_CHECKING:  # the rest is imported when a command runs: `--help` stays qu
     from wayline.v1.audiences_pb2_grpc import AudienceServiceStub
 
 app = typer.Typer(
-    help="Say who belongs to which audience and stage of the journey, and export members.",
+    help="Say who belongs to which audience and stage of the journey, and export members.\n\n"
+    "Examples:\n\n- `wayline audiences list`\n\n- `wayline audiences preview lapsed`",
     no_args_is_help=True,
     rich_markup_mode="markdown",
 )

@@ -20,7 +20,10 @@ if TYPE_CHECKING:  # the rest is imported when a command runs: `--help` stays qu
     from wayline.audit import Line
 
 app = typer.Typer(
-    help="See who did what to whose data, and check the log.", no_args_is_help=True, rich_markup_mode="markdown"
+    help="See who did what to whose data, and check the log.\n\n"
+    "Examples:\n\n- `wayline audit list --since 24h`\n\n- `wayline audit verify`",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
 )
 _MOST_NAME = 10
 _ID = re.compile(r"\b([0-9a-f]{8})[0-9a-f]{24,}\b")
@@ -205,14 +208,9 @@ def render(lines: list[Line]) -> Table:
             about,
             entry.reason,
         )
-        shown = (Text(_printable(cell), no_wrap=True, overflow="ellipsis") for cell in cells)
+        shown = (Text(support.printable(cell), no_wrap=True, overflow="ellipsis") for cell in cells)
         table.add_row(*shown, style="" if line.intact else "bold red")
     return table
-
-
-def _printable(text: str) -> str:
-    """On one line: what callers said of themselves is no control of the terminal."""
-    return "".join(one if one.isprintable() else " " for one in text)
 
 
 def _listed(sequences: list[int]) -> str:

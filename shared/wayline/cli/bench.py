@@ -31,7 +31,8 @@ Check = Annotated[bool, typer.Option("--check", help="End with 1 when a figure i
 
 app = typer.Typer(
     name="bench",
-    help="Measure. Each benchmark starts a system of its own; all but backfill and exactly-once end within 45 seconds.",
+    help="Measure. Each benchmark starts a system of its own; all but backfill and exactly-once end within 45 seconds."
+    "\n\nExamples:\n\n- `wayline bench decide`\n\n- `wayline bench peers --json`\n\n- `wayline bench --plain batch`",
     no_args_is_help=True,
     rich_markup_mode="markdown",
 )
@@ -75,6 +76,18 @@ def decide(
         print(asyncio.run(show_profile(size)))
     else:
         _run(bench(size), as_json, check)
+
+
+@app.command(epilog="Example: **wayline bench peers --json**")
+def peers(seconds: Seconds = None, check: Check = False, as_json: Json = False) -> None:
+    """The whole path of a decision beside libraries that do a part of it: bandits, rules, feature flags.
+
+    All in one process, in turns, without a network. A library that is not installed is left out.
+    """
+    from wayline_bench.peers import PeersSize, bench
+
+    size = PeersSize() if seconds is None else PeersSize(seconds=seconds)
+    _run(bench(size), as_json, check, "Asking all of them in turns")
 
 
 @app.command(epilog="Example: **wayline bench batch --json**")
@@ -163,12 +176,12 @@ def exactly_once(
     _show(report, as_json, check)
 
 
-def _run(measuring: Awaitable[Report], as_json: bool, check: bool) -> None:
+def _run(measuring: Awaitable[Report], as_json: bool, check: bool, doing: str = "Starting a system of its own") -> None:
     async def wait() -> Report:
         return await measuring
 
     if not as_json:
-        err.print("Starting a system of its own; this takes up to 45 seconds.", style="dim")
+        err.print(f"{doing}; this takes up to 45 seconds.", style="dim")
     _show(asyncio.run(wait()), as_json, check)
 
 

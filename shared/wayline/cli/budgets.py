@@ -11,7 +11,8 @@ import typer
 from wayline.cli import program, support
 
 app = typer.Typer(
-    help="See what is used of the budgets of actions, and begin one anew.",
+    help="See what is used of the budgets of actions, and begin one anew.\n\n"
+    "Examples:\n\n- `wayline budgets show`\n\n- `wayline budgets reset friday-deal --today --reason INC-17`",
     no_args_is_help=True,
     rich_markup_mode="markdown",
 )

@@ -4,30 +4,34 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from wayline.cli import support
+from wayline.cli.catalog_apply import Applied, apply_and_wait, stored
+from wayline.cli.catalog_apply import apply_if_new as apply_if_new
 
 if TYPE_CHECKING:  # the rest is imported when a command runs: `--help` stays quick
-    from nats.aio.client import Client
-
-    from wayline.catalog.files import Sources
     from wayline.catalog.model import Catalog
     from wayline.catalog.problems import CatalogInvalid, Problem
-    from wayline.catalog.store import CatalogStore
 
 app = typer.Typer(
-    help="Check, apply and look at the catalogue: what can be offered to whom.",
+    help="Check, apply and look at the catalogue: what can be offered to whom; what changed, and the way back.\n\n"
+    "Examples:\n\n- `wayline catalog diff new/`\n\n- `wayline catalog apply new/`\n\n- `wayline catalog rollback`",
     no_args_is_help=True,
     rich_markup_mode="markdown",
 )
+Applicant = Annotated[
+    str,
+    typer.Option(
+        "--as", envvar="WAYLINE_ACTOR", help="Who applies it, for `wayline catalog history`. Else this machine's user."
+    ),
+]
 Where = Annotated[Path, typer.Argument(help="A YAML file, or a directory of *.yaml files.", metavar="PATH")]
 _WIDTH = 150
-_UPTAKE_SECONDS = 10.0
-_POLL_SECONDS = 0.1
 
 
 @app.command()
@@ -50,7 +54,7 @@ def validate(path: Where, as_json: support.Json = False) -> None:
             problems = [asdict(problem) for problem in error.problems]
             support.print_json({"valid": False, "problems": problems, "left_out": error.left_out})
         else:
-            _print_problems(error)
+            print_problems(error)
         raise typer.Exit(1) from None
     if as_json:
         support.print_json({"valid": True, "problems": [], "left_out": 0, **_figures(catalog)})
@@ -61,6 +65,7 @@ def validate(path: Where, as_json: support.Json = False) -> None:
 @app.command()
 def apply(
     path: Where,
+    actor: Applicant = "",
     nats: support.Nats = support.NATS_URL,
     decision: support.Decision = support.DECISION_ADDRESS,
     as_json: support.Json = False,
@@ -68,7 +73,8 @@ def apply(
     """Check a catalogue and make it the one that decides. Running services change over within a second.
 
     Nothing happens when it has a problem, or when it is the same as the current one. It waits, for ten seconds at most,
-    until the decision service has it in use, and ends with 1 when the service refuses it.
+    until the decision service has it in use, and ends with 1 when the service refuses it. See first what it changes
+    with `diff`, and go back with `rollback`.
 
     Examples:
 
@@ -76,20 +82,26 @@ def apply(
 
     - `wayline catalog apply shop/ --nats nats://nats.example.org:4222`
     """
-    from wayline.catalog.load import load_with_sources
+    from wayline.catalog.load import invalid, load_with_sources
     from wayline.catalog.problems import CatalogInvalid
 
     try:
         catalog, sources = load_with_sources(path)
-        revision, changed, found = asyncio.run(_apply(catalog, sources, nats, decision))
+        applied = asyncio.run(apply_and_wait(catalog, nats, decision, partial(invalid, sources), actor))
     except CatalogInvalid as error:
-        _print_problems(error)
+        print_problems(error)
         raise typer.Exit(1) from None
+    tell(catalog, applied, as_json)
+
+
+def tell(catalog: Catalog, applied: Applied, as_json: bool, again: int = 0) -> None:
+    """Say what came of applying a catalogue, which may be that of an earlier revision, `again`."""
+    revision, changed, found = applied
     if as_json:
         said = {"revision": revision, "changed": changed, "in_use": found.in_use}
-        support.print_json({**said, **_figures(catalog)})
+        support.print_json({**said, **({"again": again} if again else {}), **_figures(catalog)})
     elif changed:
-        state = "serves" if found.in_use else "is stored"
+        state = ("serves" if found.in_use else "is stored") + (f", as revision {again} was" if again else "")
         support.out.print(f"Revision {revision} {state}: {_in_words(catalog)}.", highlight=False, soft_wrap=True)
     else:
         support.out.print(f"Nothing to do: the current revision {revision} is the same.", highlight=False)
@@ -124,140 +136,11 @@ def show(
         support.out.print(part)
 
 
-async def apply_if_new(catalog: Catalog, url: str, sources: Sources | None = None) -> tuple[int, bool]:
-    """Make `catalog` current. Returns its revision, and False when that one was current already.
-
-    Raises:
-        CatalogInvalid: a champion reads what its purposes may not use, or an arm names a revision that cannot decide.
-            Without `sources`, where it is written, that is left to the decision service: it does not use such a model,
-            and leaves such an arm out, which is told here.
-    """
-    from wayline import settings
-    from wayline.catalog.experiment_checks import refused_arms
-    from wayline.catalog.label_checks import refused_models
-    from wayline.catalog.load import invalid
-    from wayline.catalog.store import open_store
-    from wayline.registry import champions
-
-    limits = settings.read(settings.CatalogSettings)
-    async with support.connection(url) as client:
-        store = await open_store(client.jetstream(), replicas=limits.replicas, max_bytes=limits.catalog_max_bytes)
-        current = await store.current_revision()
-        arms = list(refused_arms(catalog, await _refused_revisions(catalog, store, current)))
-        if sources and arms:
-            raise invalid(sources, arms)
-        for finding in arms:
-            told = f"arm '{finding.path[3]}': {finding.message}; its customers get what everybody gets"
-            support.err.print(told, style="yellow", markup=False, highlight=False, soft_wrap=True)
-        if current and await _is_same(store, current, catalog):
-            return current, False
-        if sources and (refused := list(refused_models(catalog, await champions(client.jetstream())))):
-            raise invalid(sources, refused)
-        return await store.apply(catalog), True
-
-
-class _Found(NamedTuple):
-    """What the decision service made of a revision."""
-
-    in_use: bool | None = None
-    """False: it refuses it. None: not known."""
-    note: str = ""
-    """What to know and what to do next, where it is not in use."""
-
-
-async def _apply(catalog: Catalog, sources: Sources, nats: str, decision: str) -> tuple[int, bool, _Found]:
-    revision, changed = await apply_if_new(catalog, nats, sources)
-    return revision, changed, await _uptake(revision, nats, decision)
-
-
-async def _uptake(revision: int, nats: str, decision: str) -> _Found:
-    """Wait until the decision service has a revision in use or has refused it; not when none answers."""
-    from wayline.health import probe
-
-    alive = await probe(decision)
-    if not alive.healthy:
-        return _Found(
-            note=f"No decision service can be asked whether it has it in use: {alive.detail}. Start one with: wayline "
-            "up; or, where one runs, say where it listens with --decision."
-        )
-    async with support.connection(nats) as client:
-        store = await _store(client)
-        for _ in range(round(_UPTAKE_SECONDS / _POLL_SECONDS)):
-            uptake = await store.uptake()
-            if uptake.in_use == revision:
-                return _Found(in_use=True)
-            if uptake.refused == revision:
-                goes_on = f"goes on with revision {uptake.in_use}" if uptake.in_use else "has no other to go on with"
-                return _Found(
-                    in_use=False,
-                    note=f"The decision service refuses revision {revision} and {goes_on}: {uptake.because}. "
-                    "Correct the catalogue and apply it again.",
-                )
-            await asyncio.sleep(_POLL_SECONDS)
-    return _Found(
-        note=f"The decision service has not taken revision {revision} within {_UPTAKE_SECONDS:g} s. A large catalogue "
-        f"takes longer; else look into its log (catalog_in_use, catalog_refused), and whether {decision} is the one "
-        "that follows this NATS."
-    )
-
-
-async def _refused_revisions(catalog: Catalog, store: CatalogStore, current: int) -> dict[int, str]:
-    """The revisions that arms name and that cannot decide, and why."""
-    from wayline.catalog.check import check
-    from wayline.catalog.variants import revisions_of
-    from wayline.errors import NotFound, Poison
-
-    refused: dict[int, str] = {}
-    for revision in revisions_of(catalog.experiments):
-        try:
-            # Its own experiments do not count in an arm.
-            found = [one for one in check(await store.fetch(revision)) if one.path[:1] != ("experiments",)]
-        except NotFound:
-            there = f"the current one is {current}" if current else "none was applied yet"
-            refused[revision] = f"there is no revision {revision} of the catalogue ({there}); name one that was applied"
-        except Poison as error:
-            refused[revision] = f"{error}; name another"
-        else:
-            if found:
-                refused[revision] = f"revision {revision} of the catalogue cannot decide: {found[0].message}"
-    return refused
-
-
-async def _is_same(store: CatalogStore, revision: int, catalog: Catalog) -> bool:
-    from wayline.errors import Poison
-
-    try:
-        return await store.fetch(revision) == catalog
-    except Poison as error:
-        # Applying is how an unreadable revision is mended.
-        support.err.print(f"{error}; it is replaced", style="yellow", markup=False, highlight=False)
-        return False
-
-
 async def _fetch(revision: int | None, url: str) -> tuple[int, Catalog]:
-    from nats.js.errors import BucketNotFoundError
-
-    from wayline.errors import NotFound
-
     async with support.connection(url) as client:
-        try:
-            store = await _store(client)
-        except BucketNotFoundError:
-            current = 0
-        else:
-            current = await store.current_revision()
-        if not current:
-            raise NotFound("no catalogue has been applied yet. Apply one with: wayline catalog apply PATH")
+        store, current = await stored(client)
         wanted = revision or current
         return wanted, await store.fetch(wanted)
-
-
-async def _store(client: Client) -> CatalogStore:
-    """The store as it is: nothing is created."""
-    from wayline.bus import CATALOG_BUCKET
-    from wayline.catalog.store import CatalogStore
-
-    return CatalogStore(await client.jetstream().key_value(CATALOG_BUCKET))
 
 
 def _figures(catalog: Catalog) -> dict[str, Any]:
@@ -284,7 +167,7 @@ def _in_words(catalog: Catalog) -> str:
     )
 
 
-def _print_problems(error: CatalogInvalid) -> None:
+def print_problems(error: CatalogInvalid) -> None:
     for problem in error.problems:
         support.err.print(str(problem), style="bold", markup=False, highlight=False, soft_wrap=True)
         for line in _excerpt(problem):

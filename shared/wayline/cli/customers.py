@@ -21,7 +21,9 @@ if TYPE_CHECKING:  # the rest is imported when a command runs: `--help` stays qu
     from wayline.v1.events_pb2 import Identifier
 
 app = typer.Typer(
-    help="Look at a customer; export, erase or restrict what is held; see and take back how identifiers came together.",
+    help="Look at a customer; export, erase or restrict what is held; see and take back how identifiers came together."
+    "\n\n"
+    "Examples:\n\n- `wayline customers show user_id:ada`\n\n- `wayline customers merges email:ada@example.com`",
     no_args_is_help=True,
     rich_markup_mode="markdown",
 )

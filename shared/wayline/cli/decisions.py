@@ -14,8 +14,9 @@ if TYPE_CHECKING:  # the rest is imported when a command runs: `--help` stays qu
     from wayline.v1.decision_pb2 import ExplainResponse
 
 app = typer.Typer(
-    help="Say why a decision came out as it did, why not otherwise, and make it anew.\n\n"
-    "Example: `wayline decisions show 019b3c5e7a10f4c2d8e6b9a1c3d5e7f9`, with the `decision_id` of an answer.",
+    help="List decisions, say why one came out as it did, why not otherwise, and make it anew.\n\n"
+    "Examples:\n\n- `wayline decisions list --customer user_id:ada`\n\n"
+    "- `wayline decisions show 019b3c5e7a10f4c2d8e6b9a1c3d5e7f9`",
     no_args_is_help=True,
     rich_markup_mode="markdown",
 )

@@ -69,7 +69,7 @@ async def run_journey(addresses: Addresses, console: Console) -> list[Step]:
 async def _once(console: Console) -> list[Step]:
     from wayline.catalog.examples import example_path
     from wayline.catalog.load import load
-    from wayline.cli.catalog import apply_if_new
+    from wayline.cli.catalog_apply import apply_if_new
     from wayline.cluster import Cluster
 
     catalog = load(example_path(SHOP))

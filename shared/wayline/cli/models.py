@@ -15,7 +15,7 @@ from google.protobuf.json_format import ParseDict, ParseError
 from rich.markup import escape
 from rich.table import Table
 
-from wayline.catalog.advice import did_you_mean
+from wayline.catalog.spelling import did_you_mean
 from wayline.cli.support import PREDICTION_ADDRESS, Json, Prediction, fail, out, plain, print_json
 from wayline.v1 import prediction_pb2, prediction_pb2_grpc
 
@@ -26,7 +26,11 @@ _NO_FIELD = re.compile(r'"wayline\.v1\.(?P<kind>\w+)" has no field named "(?P<fi
 _OPTIONS = (("grpc.max_receive_message_length", -1), ("grpc.enable_http_proxy", 0))
 
 app = typer.Typer(
-    name="models", help="Register, promote and roll back models.", no_args_is_help=True, rich_markup_mode="markdown"
+    name="models",
+    help="Register, promote and roll back models.\n\n"
+    "Examples:\n\n- `wayline models list`\n\n- `wayline models rollback accept`",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
 )
 Name = Annotated[str, typer.Argument(help="The model's name.", show_default=False)]
 

@@ -16,7 +16,9 @@ if TYPE_CHECKING:  # the rest is imported when a command runs: `--help` stays qu
     from wayline.quality_report import Comparison, Row
 
 app = typer.Typer(
-    help="Look at the quality of the events that sources send.", no_args_is_help=True, rich_markup_mode="markdown"
+    help="Look at the quality of the events that sources send.\n\nExamples:\n\n- `wayline quality report --since 1h`",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
 )
 MAX_MESSAGES = 1_000_000
 _LONGEST = timedelta(days=7)

@@ -17,7 +17,11 @@ from wayline.cli import support
 if TYPE_CHECKING:  # the rest is imported when a command runs: `--help` stays quick
     from wayline.v1.privacy_pb2_grpc import PrivacyServiceStub
 
-app = typer.Typer(help="Get and check the receipts of erasures.", no_args_is_help=True, rich_markup_mode="markdown")
+app = typer.Typer(
+    help="Get and check the receipts of erasures.\n\nExamples:\n\n- `wayline receipts verify receipt.json`",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+)
 ReceiptFile = Annotated[
     Path | None,
     typer.Option("--output", "-o", help="The file to write the receipt to. Else it is printed.", show_default=False),

@@ -16,7 +16,10 @@ if TYPE_CHECKING:  # the rest is imported when a command runs: `--help` stays qu
     from wayline.v1.ingestion_pb2_grpc import IngestionServiceStub
 
 app = typer.Typer(
-    help="Look at the events that were refused, and try them again.", no_args_is_help=True, rich_markup_mode="markdown"
+    help="Look at the events that were refused, and try them again.\n\n"
+    "Examples:\n\n- `wayline rejected list`\n\n- `wayline rejected redrive --reason out_of_range`",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
 )
 Reason = Annotated[str, typer.Option("--reason", help="Only this reason, for instance 'missing'.")]
 _TIMEOUT_SECONDS = 60.0

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wayline.cli import support
-from wayline.cli.catalog import apply_if_new
+from wayline.cli.catalog_apply import apply_if_new
 
 if TYPE_CHECKING:  # the rest is imported when a command runs: `--help` stays quick
     from wayline.catalog.model import Catalog

@@ -86,12 +86,25 @@ async def connection(url: str) -> AsyncIterator[Client]:
 
 def acting(actor: str) -> list[tuple[str, str]]:
     """What tells a service who asks; '' is the user of this machine."""
-    import getpass
-
     from wayline.audit import ACTOR
 
-    name = actor or getpass.getuser()
-    return [(ACTOR, name.encode("ascii", "replace").decode())]
+    return [(ACTOR, (actor or _user()).encode("ascii", "replace").decode())]
+
+
+def acting_name(actor: str) -> str:
+    """Who asks, as far as printable; 'unknown' when that cannot be known."""
+    from wayline.audit import actor_of
+
+    return actor_of(dict(acting(actor)))
+
+
+def _user() -> str:
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # in a container that runs under a number without a name
+        return ""
 
 
 def bars(*, quiet: bool = False) -> Progress:
@@ -124,6 +137,11 @@ def plain(message: Message, *, defaults: bool = False) -> dict[str, Any]:
 def print_json(value: Any) -> None:
     """One JSON document on standard output."""
     print(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def printable(text: str) -> str:
+    """On one line: what callers said of themselves is no control of the terminal."""
+    return "".join(one if one.isprintable() else " " for one in text)
 
 
 def fail(message: str, code: int = 1) -> NoReturn:

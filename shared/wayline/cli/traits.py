@@ -14,7 +14,8 @@ if TYPE_CHECKING:  # the rest is imported when a command runs: `--help` stays qu
     from wayline.v1.backfill_pb2 import GetBackfillResponse
 
 app = typer.Typer(
-    help="The traits that are made of events, and the **back-fill** of new and changed ones.",
+    help="The traits that are made of events, and the **back-fill** of new and changed ones.\n\n"
+    "Examples:\n\n- `wayline traits list`\n\n- `wayline traits backfill --follow`",
     no_args_is_help=True,
     rich_markup_mode="markdown",
 )

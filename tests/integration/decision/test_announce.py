@@ -39,10 +39,10 @@ class Replica:
 
 
 @asynccontextmanager
-async def replica(url: str) -> AsyncIterator[Replica]:
+async def replica(url: str, port: str = "") -> AsyncIterator[Replica]:
     async with bus.connect(url, "replica") as client:
         reservations = Reservations(ttl_seconds=10.0**9)
-        announcer = Announcer(client, reservations)
+        announcer = Announcer(client, reservations, port=port)
         await announcer.listen()
         running = asyncio.create_task(announcer.run())
         try:
@@ -84,6 +84,24 @@ async def test_a_replica_does_not_hear_itself(nats_url: str) -> None:
         other.chooses("last")
         await until(lambda: len(other.held()) == 10)
         await until(lambda: one.held() == ["last"])
+
+
+async def test_workers_of_one_port_tell_other_replicas_and_not_each_other(nats_url: str) -> None:
+    """They know before it is told."""
+    async with (
+        replica(nats_url, "a") as one,
+        replica(nats_url, "a") as sibling,
+        replica(nats_url, "ab") as worker_elsewhere,
+        replica(nats_url) as single,
+    ):
+        one.chooses("boots")
+        sibling.chooses("tote")
+        for other in (worker_elsewhere, single):
+            await until(lambda other=other: sorted(other.held()) == ["boots", "tote"])
+        single.chooses("scarf")
+        worker_elsewhere.chooses("hat")
+        for worker in (one, sibling):
+            await until(lambda worker=worker: sorted(worker.held()) == ["hat", "scarf"])
 
 
 async def test_many_at_once_all_arrive(nats_url: str) -> None:

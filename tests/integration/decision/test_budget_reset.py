@@ -17,8 +17,9 @@ from wayline import bus
 from wayline.audit import audit_stream, entries
 from wayline.catalog.store import open_store
 from wayline.errors import InvalidField, NotFound
-from wayline_decision import budgets as counting
 from wayline_decision.budget_counts import Job, budget_counts
+from wayline_decision.budget_streams import ensure_counters, place_of
+from wayline_decision.budgets import Budgets
 from wayline_decision.core.budget import TOTAL
 from wayline_decision.engine import now_utc
 
@@ -30,7 +31,7 @@ async def url(js: JetStreamContext, nats_url: str) -> str:
     """JetStream with a catalogue of two budgets."""
     actions = [an_action(name, budget=budget) for name, budget in LIMITS.items()]
     await (await open_store(js, max_bytes=64 << 20)).apply(a_catalog([*actions, an_action("c")]))
-    await counting.ensure_counters(js, 1)
+    await ensure_counters(js, 1)
     return nats_url
 
 
@@ -40,7 +41,7 @@ async def asked(js: JetStreamContext, url: str, action: str | None = None, *give
     return (await budget_counts(job, js, lambda *_: None))["budgets"]
 
 
-async def heard(budgets: counting.Budgets) -> None:
+async def heard(budgets: Budgets) -> None:
     assert await budgets.send()
     assert await budgets.read()
 
@@ -121,7 +122,7 @@ async def test_the_total_and_the_day_begin_anew_each_by_itself(js: JetStreamCont
         assert found["b.b", "total"] == 0
         assert found["a", "total"] == 0
         assert set(found) == {("a", "total"), ("b.b", "total"), ("b.b", "today")}
-        counted = json.loads((await js.get_last_msg(*counting.place_of(f"b.b.{TOTAL}"))).data)
+        counted = json.loads((await js.get_last_msg(*place_of(f"b.b.{TOTAL}"))).data)
         assert counted == {"val": "3"}, "no counter ever goes down"
 
 

@@ -20,7 +20,8 @@ from tests.support.decisions import a_catalog, an_action
 from tests.support.nats import NatsServer
 
 from wayline import bus
-from wayline_decision.budgets import DAYS, TOTALS, Budgets, ensure_counters
+from wayline_decision.budget_streams import DAYS, TOTALS, ensure_counters
+from wayline_decision.budgets import Budgets
 from wayline_decision.core.budget import BudgetPlan, compile_budgets
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)

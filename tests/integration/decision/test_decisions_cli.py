@@ -122,6 +122,39 @@ async def test_why_not_names_the_stage_the_rule_and_what_would_have_to_change(
     assert "Did you mean loyal?" in " ".join(wrong.split())
 
 
+async def test_decisions_are_listed_for_whoever_has_no_id(system: System, decided: decision_pb2.DecideResponse) -> None:
+    nats = ("--nats", system.nats_url)
+    (found,) = (await as_json(system, "list", "--customer", "user_id:ada", *nats))["decisions"]
+    assert (found["decision_id"], found["customer"]) == (decided.decision_id, {"kind": "user_id", "value": "ada"})
+    chosen = decided.placements[0].selections[0]
+    assert found["placements"] == [
+        {"placement": "hero", "chosen": [{"action": chosen.action, "treatment": chosen.treatment}]}
+    ]
+    by_channel = await as_json(system, "list", "--channel", "web", "--action", chosen.action, "--last", "1", *nats)
+    assert [one["decision_id"] for one in by_channel["decisions"]] == [decided.decision_id]
+    code, said, wrong = await run(system, "list", "--since", "1h", "--last", "1", *nats)
+    assert code == 0, wrong
+    for words in (decided.decision_id, "user_id:ada", "full", f"hero: {chosen.action}", "wayline decisions show ID"):
+        assert words in said
+    code, said, _ = await run(system, "list", "--customer", "user_id:nobody", *nats)
+    assert (code, "No such decision" in said) == (0, True)
+
+
+async def test_a_list_that_is_not_whole_says_so(system: System, decided: decision_pb2.DecideResponse) -> None:
+    record = (await explained(system, decided.decision_id)).record
+    record.catalog_revision = 99
+    await publish_records(system.js, [record] * 100, bundle=1)
+    code, _, wrong = await run(
+        system, "list", "--channel", "web", "--action", "none", "--read", "10", "--nats", system.nats_url
+    )
+    assert code == 0
+    assert "Stopped after 16 decisions" in wrong
+    assert "Raise the limit with --read" in wrong
+    code, _, wrong = await run(system, "list", "--channel", "web", "--nats", system.nats_url)
+    assert code == 0
+    assert "the catalogue's revision 99, which cannot be read" in wrong
+
+
 async def test_replay_holds_after_catalogues_and_models_have_moved_on(system: System) -> None:
     registry = await open_registry(system.js)
     asked: list[str] = []
@@ -179,6 +212,9 @@ async def test_what_cannot_be_done_is_said_in_one_line(system: System) -> None:
         (("replay", "f" * 32, "--since", "1h"), "either their ids, or --since"),
         (("replay", "f" * 32, "--limit", "3"), "--limit goes with --since"),
         (("replay", "--since", "yesterday"), "expected an age such as 90m, 24h or 7d"),
+        (("list", "--since", "yesterday"), "expected an age such as 90m, 24h or 7d"),
+        (("list", "--customer", "ada"), "expected KIND:VALUE"),
+        (("list", "--customer", "Mail:ada"), "expected one of user_id"),
         (("show", "x", "--decision", system.address), "expected 32 hexadecimal digits"),
         (("show", "f" * 32, "--decision", system.address), "NOT_FOUND"),
         (("show", "f" * 32, "--decision", "127.0.0.1:9"), "wayline up"),

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
 import socket
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 import grpc
 import psutil
@@ -21,6 +18,7 @@ from tests.support.decisions import a_catalog, an_action
 from tests.support.ports import free_port
 from tests.support.profile import make_event_stream
 from tests.support.standins import alive, eventually
+from tests.support.workers import Running, running_workers
 
 from wayline.catalog.store import open_store
 from wayline.health import probe
@@ -35,74 +33,12 @@ REQUEST = decision_pb2.DecideRequest(
 )
 
 
-class Running:
-    """A supervisor with two workers."""
-
-    def __init__(self, process: asyncio.subprocess.Process, port: int, log: Path) -> None:
-        self.process = process
-        self.address = f"127.0.0.1:{port}"
-        self._port = port
-        self._log = log
-
-    @property
-    def workers(self) -> list[int]:
-        """The processes that the supervisor has."""
-        return [child.pid for child in psutil.Process(self.process.pid).children()]
-
-    def listening(self) -> list[int]:
-        """Those of them that listen on the port."""
-        return self.with_port(psutil.CONN_LISTEN)
-
-    def with_port(self, status: str) -> list[int]:
-        """Those of them that have a connection of this kind on the port."""
-        return [pid for pid in self.workers if any(one.status == status for one in self._connections(pid))]
-
-    def _connections(self, pid: int) -> list[Any]:
-        with suppress(psutil.Error):  # it ended a moment ago
-            found = psutil.Process(pid).net_connections("tcp")
-            return [one for one in found if one.laddr.port == self._port]
-        return []
-
-    def lines(self, event: str) -> list[dict[str, Any]]:
-        """Those of the log."""
-        found = [json.loads(line) for line in self._log.read_text().splitlines() if line.startswith('{"service"')]
-        return [line for line in found if line["event"] == event]
-
-
-@asynccontextmanager
-async def two_workers(nats_url: str, log: Path, **variables: str) -> AsyncIterator[Running]:
-    """The service as an operator starts it. No profile service answers: decisions are contextual."""
-    port = free_port()
-    environment = {
-        "WAYLINE_NATS_URL": nats_url,
-        "WAYLINE_DECISION_PORT": str(port),
-        "WAYLINE_DECISION_WORKERS": "2",
-        "WAYLINE_PROFILE_ADDRESS": f"127.0.0.1:{free_port()}",
-        "WAYLINE_DECISIONS_MAX_BYTES": str(64 << 20),
-        "WAYLINE_MODELS_MAX_BYTES": str(64 << 20),
-        "WAYLINE_SHUTDOWN_GRACE_SECONDS": "2",
-        "WAYLINE_DECISION_SILENCE_SECONDS": "3",
-    }
-    with log.open("wb") as file:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-P", "-m", "wayline_decision"),
-            env={**os.environ, **environment, **variables},
-            stderr=file,
-        )
-    try:
-        yield Running(process, port, log)
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
-
-
 @pytest.fixture
 async def running(js: JetStreamContext, nats_url: str, tmp_path: Path) -> AsyncIterator[Running]:
     """Two workers that decide."""
     await make_event_stream(js)
     await (await open_store(js, max_bytes=64 << 20)).apply(a_catalog([an_action("plain")]))
-    async with two_workers(nats_url, tmp_path / "log") as running:
+    async with running_workers(nats_url, tmp_path / "log") as running:
         await eventually(lambda: len(running.listening()) == 2, "both listen")
         yield running
 
@@ -252,7 +188,7 @@ async def test_before_the_first_catalogue_they_live_and_are_not_ready(
     js: JetStreamContext, nats_url: str, tmp_path: Path
 ):
     await make_event_stream(js)
-    async with two_workers(nats_url, tmp_path / "log") as running:
+    async with running_workers(nats_url, tmp_path / "log") as running:
         await eventually(lambda: len(running.listening()) == 2, "both listen")
         assert (await probe(running.address)).healthy
         assert not (await probe(running.address, SERVICE)).healthy
@@ -262,7 +198,7 @@ async def test_a_taken_port_is_refused_in_one_line(nats_url: str, tmp_path: Path
     log = tmp_path / "log"
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        async with two_workers(nats_url, log, WAYLINE_DECISION_PORT=str(port)) as running:
+        async with running_workers(nats_url, log, WAYLINE_DECISION_PORT=str(port)) as running:
             assert await asyncio.wait_for(running.process.wait(), 30) == 1
     assert log.read_text() == f"cannot listen on 127.0.0.1:{port}: Address already in use\n"
 

@@ -141,7 +141,7 @@ async def test_a_period_is_compared_with_the_week_before(js: JetStreamContext, n
 
 async def test_figures_that_could_not_be_published_go_out_once_when_nats_is_back(tmp_path_factory: Any):
     with NatsServer(tmp_path_factory.mktemp("nats")) as server:
-        publisher = AckedPublisher(timeout_seconds=5)
+        publisher = AckedPublisher(timeout_seconds=1)
         client = await nats.connect(server.url, reconnect_time_wait=0.1, max_reconnect_attempts=-1)
         try:
             js = client.jetstream()

@@ -6,6 +6,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -22,7 +23,9 @@ from wayline.v1 import decision_pb2
 from wayline_decision.anew import decide_anew, differences
 from wayline_decision.core.compile import compile_plan
 from wayline_decision.core.contact import Met
+from wayline_decision.core.plan import Plan
 from wayline_decision.core.score import models_for
+from wayline_decision.ledger import Customer, Ledger
 from wayline_decision.states import State, fitted, plans_of, state_of
 
 NOW_MS = int(NOW.timestamp() * 1_000)
@@ -115,6 +118,35 @@ def test_a_request_that_read_an_older_view_does_not_get_what_a_newer_view_has_us
 
     shop.profiles.asked = meanwhile
     assert actions(shop.decide("ada")) == []
+
+
+def test_from_looking_at_what_is_left_until_it_is_taken_no_other_worker_decides_for_the_customer() -> None:
+    """One customer after the other, in a batch, too."""
+    shop = Shop(a_plan([an_action("a", contact={"caps": {"limit": 1, "window": "7d"}})]))
+    steps: list[str] = []
+
+    class Watched(Ledger):
+        @contextmanager
+        def alone(self, plan: Plan, customer: Customer) -> Iterator[None]:
+            steps.append(f"alone with {customer.identifier.value}")
+            yield
+            steps.append("together")
+
+        def limits(self, *arguments: Any) -> Any:
+            steps.append("look")
+            return super().limits(*arguments)
+
+        def take(self, *arguments: Any) -> None:
+            steps.append("take")
+            super().take(*arguments)
+
+    shop.engine._ledger = Watched()
+    shop.knows("ada")
+    shop.decide("ada")
+    shop.decide_batch([a_request("bob"), a_request("cyd")])
+    assert steps == [
+        step for name in ("ada", "bob", "cyd") for step in (f"alone with {name}", "look", "take", "together")
+    ]
 
 
 def test_a_batch_gives_a_contact_away_once() -> None:

@@ -13,7 +13,9 @@ from tests.support.worlds import MODEL, OTHER, Shop, a_full_catalog, a_full_mode
 from wayline_decision.anew import decide_anew
 from wayline_decision.core.contact import Met
 from wayline_decision.core.decision import UNLIMITED, Decision, Limits
-from wayline_decision.core.explain import Dropped, dropped, funnel
+from wayline_decision.core.dropped import Dropped
+from wayline_decision.core.explain import dropped
+from wayline_decision.core.funnel import funnel
 from wayline_decision.core.plan import Plan, Stage
 
 WITHOUT_B = "its bundle would not be whole without b, which is dropped at the stage"
@@ -365,14 +367,7 @@ def test_a_content_that_cannot_be_rendered_is_told() -> None:
     assert reason.startswith("it won a slot, but its content failed")
 
 
-# The funnel
-
-
-def test_the_funnel_loses_at_each_stage_who_was_dropped_there() -> None:
-    found = list(funnel(5, [Stage.ELIGIBILITY, Stage.ARBITRATION, Stage.ELIGIBILITY]))
-    assert [(one.entered, one.dropped) for one in found if one.dropped] == [(5, 2), (3, 1)]
-    assert [one.stage for one in found] == list(Stage)
-    assert [one.stage for one in funnel(2, [Stage.CONSENT, Stage.CONSENT])] == [Stage.CONSENT]
+# Whatever was decided
 
 
 @settings(deadline=None, max_examples=20)

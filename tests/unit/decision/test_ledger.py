@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 from typing import Any, cast
 
@@ -19,6 +21,7 @@ from wayline_decision.budgets import Budgets
 from wayline_decision.core.contact import Met
 from wayline_decision.core.plan import Plan
 from wayline_decision.ledger import Counted, Customer, Ledger, told_log
+from wayline_decision.siblings import Siblings
 
 ADA = Customer(("key of ada", "profile of ada"), events_pb2.Identifier(kind="user_id", value="ada"))
 BOB = Customer(("key of bob", "profile of bob"), events_pb2.Identifier(kind="user_id", value="bob"))
@@ -135,6 +138,36 @@ def test_the_event_is_the_same_when_it_is_sent_again() -> None:
     takes(ledger, plan, decision_id="d2")
     asyncio.run(log.flush(1.0))
     assert [one.message_id for one in kept.messages] == ["decision-d1", "decision-d2"]
+
+
+class Others:
+    """In the place of the other workers of a port: notes what they would be asked and told."""
+
+    def __init__(self) -> None:
+        self.noted: list[Any] = []
+
+    def alone(self, keys: Sequence[str | bytes]) -> AbstractContextManager[None]:
+        self.noted.append(("alone", keys))
+        return nullcontext()
+
+    def tell(self, keys: Sequence[str | bytes], contacts: Sequence[Met]) -> None:
+        self.noted.append(("told", keys, [one.action for one in contacts]))
+
+
+def test_other_workers_of_the_port_are_kept_away_by_all_keys_and_know_of_a_promise_before_other_replicas() -> None:
+    plan, others = a_capped_plan(), Others()
+    ledger = Ledger(siblings=cast(Siblings, others), announce=lambda keys, _: others.noted.append(("announced", keys)))
+    with ledger.alone(plan, ADA):
+        takes(ledger, plan)
+    assert others.noted == [("alone", ADA.keys), ("told", ADA.keys, ["a"]), ("announced", ADA.keys)]
+
+
+def test_where_nothing_is_limited_or_no_worker_shares_the_port_nobody_is_kept_away() -> None:
+    others = Others()
+    unlimited, single = Ledger(siblings=cast(Siblings, others)), Ledger()
+    first = unlimited.alone(a_plan([an_action("a", budget={"total": 2})]), ADA)
+    assert first is single.alone(a_capped_plan(), BOB), "it is not even made anew"
+    assert others.noted == []
 
 
 def test_promises_are_held_for_minutes_and_not_for_ever() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from scipy.stats import chisquare
-from tests.support.decisions import a_plan, a_question, an_action, decided
+from tests.support.decisions import a_plan, a_question, an_action, decided, decided_by_seed
 
 from wayline_decision.core.company import Company
 from wayline_decision.core.decision import Decision
@@ -81,8 +81,7 @@ def test_slots_are_filled_as_often_as_the_chances_say(method: str, shape: str) -
     first: Counter[int] = Counter()
     then: defaultdict[int, Counter[int]] = defaultdict(Counter)
     kept: dict[int, Decision] = {}
-    for seed in range(SEEDS):
-        decision = decided(plan, a_question(plan, "list", seed=seed))
+    for decision in decided_by_seed(plan, a_question(plan, "list"), range(SEEDS)):
         rows = [one.row for one in decision.placements[0].choices]
         first[rows[0]] += 1
         kept[rows[0]] = decision
@@ -164,8 +163,8 @@ def test_where_propensities_were_by_lot_the_first_slot_has_the_share_of_such_lot
         experiments=[{"id": "e", "arms": {"x": arm, "y": {"share": 0.0}}}],
     )
     found = Counter(
-        plan.rows[decided(plan, a_question(plan, seed=seed)).placements[0].chosen[0].row].action_id
-        for seed in range(SEEDS)
+        plan.rows[decision.placements[0].chosen[0].row].action_id
+        for decision in decided_by_seed(plan, a_question(plan), range(SEEDS))
     )
     decision = decided(plan, a_question(plan))
     (chances,) = selection_probabilities(plan, decision)

@@ -7,7 +7,7 @@ from itertools import islice
 from math import prod
 
 import pytest
-from tests.support.decisions import a_question, decided
+from tests.support.decisions import a_question, decided, decided_by_seed
 from tests.unit.decision.test_odds import METHODS, SHAPES, shaped
 
 from wayline_decision.core.ranking import ranking_chance, slots_given
@@ -20,8 +20,8 @@ SEEDS = 1_500
 def test_a_placement_is_filled_so_as_often_as_its_chance_says(method: str, shape: str) -> None:
     plan = shaped(method, SHAPES[shape])
     found: Counter[tuple[int, ...]] = Counter()
-    for seed in range(SEEDS):
-        filled = decided(plan, a_question(plan, "list", seed=seed)).placements[0]
+    for decision in decided_by_seed(plan, a_question(plan, "list"), range(SEEDS)):
+        filled = decision.placements[0]
         found[tuple(one.row for one in filled.choices)] += 1
     chances = {rows: ranking_chance(plan, filled.standing, filled.contest, (), rows, seed=0) for rows in found}
     for rows, count in found.items():

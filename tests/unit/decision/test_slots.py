@@ -18,7 +18,6 @@ from wayline_decision.core.decision import Decision
 from wayline_decision.core.explore import logit, spread
 from wayline_decision.core.hindsight import thompson_distribution
 from wayline_decision.core.plan import Plan
-from wayline_decision.core.slots import Dice
 
 EVERYWHERE = [{"id": "t", "placements": ["hero", "list"], "content": {}}]
 SEEDS = 4_000
@@ -380,14 +379,3 @@ def test_the_outcome_of_a_seed_does_not_depend_on_the_order_of_the_catalogue(
         decision = decided(plan, a_question(plan, "hero", "list", seed=seed))
         outcomes.append(outcome(decision))
     assert outcomes[0] == outcomes[1]
-
-
-# Seeds
-
-
-def test_each_roll_of_the_dice_is_another_seed_and_the_same_dice_fall_the_same() -> None:
-    dice, again = Dice(2**64 - 1), Dice(2**64 - 1)
-    rolls = [dice.roll() for _ in range(1_000)]
-    assert rolls == [again.roll() for _ in range(1_000)]
-    assert len(set(rolls)) == 1_000
-    assert all(0 <= roll < 2**64 for roll in rolls)

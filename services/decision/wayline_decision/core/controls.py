@@ -9,10 +9,10 @@ import numpy as np
 from wayline.catalog.arbitration import Exploration
 from wayline.catalog.experiments import Control
 from wayline_decision.core.arbitrate import priorities
+from wayline_decision.core.contest import GREEDY
 from wayline_decision.core.known import Standing
 from wayline_decision.core.noise import uniforms
 from wayline_decision.core.plan import Floats, Plan
-from wayline_decision.core.slots import GREEDY
 
 BY_LOT = Exploration(method="epsilon_greedy", epsilon=1.0)
 

@@ -9,13 +9,13 @@ from typing import Any, Final, NamedTuple
 
 from wayline_decision.core.consent import Denied
 from wayline_decision.core.contact import Met, Verdict
+from wayline_decision.core.contest import Choice, Contest
 from wayline_decision.core.experiments import AS_EVERYBODY, Assignment
 from wayline_decision.core.known import Arithmetic, Known, Situation, Standing
 from wayline_decision.core.plan import PlacementPlan, Stage
 from wayline_decision.core.schedule import ScheduleVerdict
 from wayline_decision.core.score import Models
 from wayline_decision.core.screen import Screened
-from wayline_decision.core.slots import Choice, Contest
 from wayline_decision.core.subject import Subject
 
 Content = Mapping[str, Any]

@@ -13,15 +13,17 @@ import numpy as np
 from wayline.catalog.arbitration import Exploration
 from wayline_decision.core.arbitrate import priorities
 from wayline_decision.core.company import Company
+from wayline_decision.core.contest import GREEDY, Choice, Contest
 from wayline_decision.core.controls import priced_by
 from wayline_decision.core.decision import Decision, Filled
+from wayline_decision.core.draw import variety_of
 from wayline_decision.core.explore import Drawn, distribution
 from wayline_decision.core.hindsight import DRAWS, thompson_distribution, thompson_estimate
 from wayline_decision.core.known import Floats, Race, Standing
 from wayline_decision.core.noise import children
 from wayline_decision.core.plan import Plan
 from wayline_decision.core.race import NOISE, race_of
-from wayline_decision.core.slots import GREEDY, Choice, Contest, fitting, variety_of
+from wayline_decision.core.slots import fitting
 
 _UNIT = 2.0**-53
 _AT_ONCE = 100

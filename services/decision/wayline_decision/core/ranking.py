@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, repeat
 
 from wayline_decision.core.company import Company
+from wayline_decision.core.contest import Choice, Contest
 from wayline_decision.core.known import Standing
 from wayline_decision.core.odds import slot_distribution
 from wayline_decision.core.plan import Plan
-from wayline_decision.core.slots import Choice, Contest
 
 
 def ranking_chance(
