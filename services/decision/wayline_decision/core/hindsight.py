@@ -15,7 +15,6 @@ _FAR = 6.0  # a normal is further from 0 than this once in half a billion
 _NEVER = 1e-12  # what divides is not 0
 _SHARPEST = 1e-6  # a smaller spread counts as this
 _PANELS = 16
-_NODES = 8
 _WRONG = 1e-7  # of one panel; the whole is then better than 1e-4 by far
 _HALVINGS = 50
 _AT_ONCE = 1 << 18
@@ -30,6 +29,16 @@ _BELOW = (
     8.83883476483184e-02, 1.75566716318264, 16.064177579207, 86.7807322029461, 296.564248779674, 637.333633378831,
     793.826512519948, 440.413735824752,
 )  # fmt: skip
+
+
+def _lobatto(nodes: int) -> tuple[Floats, Floats]:
+    """The points of Gauss-Lobatto quadrature between -1 and 1, and their weights."""
+    inner = np.polynomial.Legendre.basis(nodes - 1)
+    points = np.concatenate(([-1.0], np.real(inner.deriv().roots()), [1.0]))
+    return points, 2.0 / (nodes * (nodes - 1) * inner(points) ** 2)
+
+
+_POINTS, _WEIGHTS = _lobatto(8)
 
 
 def thompson_distribution(logit: Floats, spread: Floats, unit: Floats, exponent: float = 1.0) -> Floats:
@@ -72,9 +81,6 @@ class _Race:
 
     def __init__(self, top: Floats, logit: Floats, spread: Floats) -> None:
         self._top, self._logit, self._spread = top[:, np.newaxis], logit[:, np.newaxis], spread[:, np.newaxis]
-        inner = np.polynomial.Legendre.basis(_NODES - 1)
-        self._nodes = np.concatenate(([-1.0], np.real(inner.deriv().roots()), [1.0]))
-        self._weights = 2.0 / (_NODES * (_NODES - 1) * inner(self._nodes) ** 2)
 
     def won(self, low: float, high: float) -> Floats:
         """[K] the integrals from `low` to `high`."""
@@ -83,9 +89,9 @@ class _Race:
         total = np.zeros(len(self._top))
         for _ in range(_HALVINGS):
             half = (end - start) / 2.0
-            points = (start + half)[:, np.newaxis] + half[:, np.newaxis] * self._nodes
+            points = (start + half)[:, np.newaxis] + half[:, np.newaxis] * _POINTS
             rate, below = self._rates(points.ravel())
-            parts = (rate.reshape(-1, *points.shape) @ self._weights) * half
+            parts = (rate.reshape(-1, *points.shape) @ _WEIGHTS) * half
             below = below.reshape(points.shape)
             wrong = np.abs(parts.sum(axis=0) - (below[:, -1] - below[:, 0])) > _WRONG
             total += parts[:, ~wrong].sum(axis=1)
