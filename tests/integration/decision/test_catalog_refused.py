@@ -15,11 +15,12 @@ import pytest
 from nats.js import JetStreamContext
 from structlog.testing import capture_logs
 from tests.integration.decision.conftest import System
-from tests.integration.decision.test_workers import SERVICE, two_workers
+from tests.integration.decision.test_workers import SERVICE
 from tests.support.decisions import a_catalog, an_action
 from tests.support.ports import free_port
 from tests.support.profile import make_event_stream
 from tests.support.standins import eventually
+from tests.support.workers import running_workers
 from typer.testing import CliRunner, Result
 
 from wayline.bus import CATALOG_BUCKET
@@ -168,7 +169,7 @@ async def test_all_workers_start_on_the_last_good_catalogue(
 ) -> None:
     await store.apply(GOOD)
     await store.apply(BROKEN)
-    async with two_workers(nats_url, tmp_path / "log") as running:
+    async with running_workers(nats_url, tmp_path / "log") as running:
         await eventually(lambda: len(running.listening()) == 2, "both listen")
         assert (await probe(running.address, SERVICE)).healthy
         assert [line["revision"] for line in running.lines("catalog_in_use")] == [1, 1]
